@@ -1,0 +1,3 @@
+"""Image classifiers from a handful of labels."""
+
+__version__ = "0.1.0"
