@@ -1,1 +1,8 @@
-"""Room images."""
+"""Reading images: decoding, preprocessing, the white of 16-bit data sets, near-duplicates."""
+
+from handful.images.decode import decode, thumbnail
+from handful.images.formats import IMAGE_SUFFIXES, MAX_PIXELS
+from handful.images.preprocess import Preprocess
+from handful.images.sixteen_bit import white_level
+
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Preprocess", "decode", "thumbnail", "white_level"]
