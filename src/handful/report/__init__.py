@@ -1,1 +1,6 @@
-"""Room report."""
+"""The report of a fit: one HTML page, and a few lines for the terminal."""
+
+from handful.report.page import render
+from handful.report.terminal import summary_table
+
+__all__ = ["render", "summary_table"]

@@ -1,0 +1,365 @@
+"""The report as typed facts, read from its JSON once and checked on the way.
+
+Everything may be missing or null: a section that is not there is empty, a number
+that is not there is an estimate that is not measured. A value of a wrong kind is
+an error that names its place.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from handful.core import BundleError, Estimate
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Count:
+    """A class, a split or a reason, with its number of images."""
+
+    name: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images that show the same."""
+
+    a: str
+    b: str
+    label_a: str | None
+    label_b: str | None
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """One picture under several labels."""
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is in the folder."""
+
+    images: int | None
+    labelled: int | None
+    unlabelled: int | None
+    classes: tuple[Count, ...]
+    splits: tuple[tuple[str, str], ...]
+    unusable: tuple[tuple[str, str], ...]
+    near_duplicates: tuple[Pair, ...]
+    contradictions: tuple[Contradiction, ...]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One head that was compared."""
+
+    name: str
+    accuracy: Estimate
+    seconds: float | None
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """How one class fares."""
+
+    name: str
+    n: int
+    recall: Estimate
+    precision: Estimate
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of true (rows) against predicted classes (columns)."""
+
+    classes: tuple[str, ...] = ()
+    counts: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Images of similar confidence, and how many of them were right."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
+class Point:
+    """Accuracy at a number of labels."""
+
+    labels: int
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What more labels are expected to bring."""
+
+    labels: int
+    gain: Estimate
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """The result on a test split that was never trained on."""
+
+    n: int
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image worth a look, by its name, with what is said of it."""
+
+    name: str
+    label: str | None
+    prediction: str
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One report, read."""
+
+    handful: str
+    created: str
+    random_state: str
+    seconds: tuple[tuple[str, float | None], ...]
+    versions: tuple[tuple[str, str], ...]
+    data: Data
+    backbone: tuple[tuple[str, str], ...]
+    methods: tuple[Method, ...]
+    chosen: str
+    why: str
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    macro_f1: Estimate
+    ece: Estimate
+    per_class: tuple[ClassResult, ...]
+    confusion: Confusion
+    reliability: tuple[Bin, ...]
+    learning_curve: tuple[Point, ...]
+    expected_gain: Gain | None
+    test: Held | None
+    open_set: tuple[tuple[str, str | Estimate], ...]
+    operating_point: tuple[tuple[str, str | Estimate], ...]
+    uncertain: tuple[Picture, ...]
+    mislabelled: tuple[Picture, ...]
+
+    @property
+    def labelled(self) -> int:
+        """Number of labels: as stated, or the sum over the classes."""
+        stated = self.data.labelled
+        return stated if stated is not None else sum(c.n for c in self.data.classes)
+
+
+class _Node:
+    """One value of the JSON with its place, so that an error can name it."""
+
+    def __init__(self, value: Any, place: str = "report") -> None:
+        self.value, self.place = value, place
+
+    def __getitem__(self, key: str) -> _Node:
+        return _Node(self._mapping().get(key), f"{self.place}.{key}")
+
+    def _mapping(self) -> dict[str, Any]:
+        return self._checked(dict, "an object") or {}
+
+    def _checked(self, kind: type | tuple[type, ...], what: str) -> Any:
+        wrong = not isinstance(self.value, kind) or (isinstance(self.value, bool) and kind is not bool)
+        if self.value is not None and wrong:
+            raise BundleError(
+                f"The report is damaged: {self.place!r} must be {what}. Got {type(self.value).__name__} instead. "
+                "Make the report again with `handful fit`."
+            )
+        return self.value
+
+    def __bool__(self) -> bool:
+        return self.value is not None
+
+    def items(self) -> list[tuple[str, _Node]]:
+        return [(str(key), self[key]) for key in self._mapping()]
+
+    def rows(self) -> list[_Node]:
+        values = self._checked((list, tuple), "a list") or ()
+        return [_Node(value, f"{self.place}[{i}]") for i, value in enumerate(values)]
+
+    def name(self) -> str | None:
+        return self._checked(str, "a text")
+
+    def text(self) -> str:
+        return self.name() or ""
+
+    def flag(self) -> bool:
+        return bool(self._checked(bool, "true or false"))
+
+    def number(self) -> float | None:
+        value = self._checked((int, float), "a number")
+        return None if value is None or not math.isfinite(value) else float(value)
+
+    def count(self) -> int | None:
+        value = self.number()
+        if value is not None and (value < 0 or value != int(value)):
+            raise BundleError(f"The report is damaged: {self.place!r} must be a count. Got {value!r} instead.")
+        return None if value is None else int(value)
+
+    def estimate(self) -> Estimate:
+        what = self["what"].text() or self.place.rpartition(".")[2]
+        n, how, value = self["n"].count() or 0, self["how"].text(), self["value"].number()
+        if value is None:
+            return Estimate.not_measurable(what, how, n)
+        low, high, confidence = (self[key].number() for key in ("low", "high", "confidence"))
+        try:
+            return Estimate(value, low, high, n, what, how, 0.95 if confidence is None else confidence)  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise BundleError(
+                f"The report is damaged: {self.place!r} must hold low ≤ value ≤ high. Got {low!r}, {value!r}, {high!r}."
+            ) from error
+
+    def words(self) -> str:
+        """Return any value in words, for facts that need no more than showing."""
+        if isinstance(self.value, dict):
+            return ", ".join(f"{key} {node.words()}" for key, node in self.items() if node)
+        if isinstance(self.value, (list, tuple)):
+            return " ".join(node.words() for node in self.rows())
+        return "–" if self.value is None else str(self.value)
+
+    def facts(self) -> tuple[tuple[str, str | Estimate], ...]:
+        """Return the entries of an object, estimates as such and the rest in words."""
+        return tuple(
+            (key, node.estimate() if isinstance(node.value, dict) and "low" in node.value else node.words())
+            for key, node in self.items()
+        )
+
+
+def read_facts(report: dict[str, Any]) -> Facts:
+    """Return the facts of a report.
+
+    Parameters
+    ----------
+    report : dict
+        The content of ``report.json``. Any part may be missing or None.
+
+    Raises
+    ------
+    BundleError
+        If it was written by a newer handful, or a value is of a wrong kind.
+
+    Examples
+    --------
+    >>> read_facts({}).accuracy.is_measured
+    False
+    """
+    root = _Node(report)
+    version = root["format_version"].count()
+    if version is not None and version > FORMAT_VERSION:
+        raise BundleError(
+            f"The report has format {version}; this handful reads up to {FORMAT_VERSION}. "
+            "Update it with: pip install --upgrade handful"
+        )
+    return Facts(
+        handful=root["handful"].text(),
+        created=root["created"].text(),
+        random_state=root["random_state"].words(),
+        seconds=tuple((key, node.number()) for key, node in root["seconds"].items()),
+        versions=tuple((key, node.words()) for key, node in root["versions"].items()),
+        data=_data(root["data"]),
+        backbone=tuple((key, node.words()) for key, node in root["backbone"].items()),
+        methods=tuple(_method(row) for row in root["methods"].rows()),
+        chosen=root["chosen"]["name"].text(),
+        why=root["chosen"]["why"].text(),
+        **{key: root[key].estimate() for key in ("accuracy", "balanced_accuracy", "macro_f1", "ece")},
+        per_class=tuple(_class_result(row) for row in root["per_class"].rows()),
+        confusion=_confusion(root["confusion"]),
+        reliability=tuple(b for row in root["reliability"].rows() if (b := _bin(row)) is not None),
+        learning_curve=_curve(root["learning_curve"]),
+        expected_gain=_gain(root["expected_gain"]),
+        test=_held(root["test"]),
+        open_set=root["open_set"].facts(),
+        operating_point=root["operating_point"].facts(),
+        uncertain=tuple(_picture(row, "confidence") for row in root["uncertain"].rows()),
+        mislabelled=tuple(_picture(row, "confidence_in_label") for row in root["mislabelled"].rows()),
+    )
+
+
+def _data(node: _Node) -> Data:
+    return Data(
+        images=node["images"].count(),
+        labelled=node["labelled"].count(),
+        unlabelled=node["unlabelled"].count(),
+        classes=tuple(Count(row["name"].text(), row["n"].count() or 0) for row in node["classes"].rows()),
+        splits=tuple((key, part.words()) for key, part in node["splits"].items()),
+        unusable=tuple((row["name"].text(), row["reason"].text()) for row in node["unusable"].rows()),
+        near_duplicates=tuple(
+            Pair(row["a"].text(), row["b"].text(), row["label_a"].name(), row["label_b"].name())
+            for row in node["near_duplicates"].rows()
+        ),
+        contradictions=tuple(
+            Contradiction(_texts(row["names"]), _texts(row["labels"])) for row in node["contradictions"].rows()
+        ),
+    )
+
+
+def _texts(node: _Node) -> tuple[str, ...]:
+    return tuple(row.text() for row in node.rows())
+
+
+def _method(row: _Node) -> Method:
+    return Method(row["name"].text(), row["accuracy"].estimate(), row["seconds"].number(), row["chosen"].flag())
+
+
+def _class_result(row: _Node) -> ClassResult:
+    return ClassResult(
+        row["name"].text(), row["n"].count() or 0, row["recall"].estimate(), row["precision"].estimate()
+    )
+
+
+def _confusion(node: _Node) -> Confusion:
+    classes = _texts(node["classes"])
+    counts = tuple(tuple(cell.number() or 0.0 for cell in row.rows()) for row in node["counts"].rows())
+    if any(len(row) != len(classes) for row in (counts, *counts)) and (classes or counts):
+        raise BundleError(
+            f"The report is damaged: {node.place!r} must hold one row and one column of counts for each of its "
+            f"{len(classes)} classes."
+        )
+    return Confusion(classes, counts)
+
+
+def _bin(row: _Node) -> Bin | None:
+    low, high, confidence = (row[key].number() for key in ("low", "high", "confidence"))
+    n = row["n"].count() or 0
+    if not n or confidence is None:
+        return None
+    return Bin(low or 0.0, 1.0 if high is None else high, n, confidence, row["accuracy"].estimate())
+
+
+def _curve(node: _Node) -> tuple[Point, ...]:
+    found = [Point(row["labels"].count() or 0, row["accuracy"].estimate()) for row in node.rows()]
+    return tuple(sorted(found, key=lambda point: point.labels))
+
+
+def _gain(node: _Node) -> Gain | None:
+    if not node:
+        return None
+    return Gain(node["labels"].count() or 0, node["gain"].estimate(), node["sentence"].text())
+
+
+def _held(node: _Node) -> Held | None:
+    return Held(node["n"].count() or 0, node["accuracy"].estimate()) if node else None
+
+
+def _picture(row: _Node, confidence: str) -> Picture:
+    return Picture(row["name"].text(), row["label"].name(), row["prediction"].text(), row[confidence].number())

@@ -1,0 +1,126 @@
+"""The one number of a report, in words that need no statistics and lose none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handful.core import Estimate
+from handful.report.facts import Facts
+from handful.report.text import interval, measured, percent, plural
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the page opens with.
+
+    Parameters
+    ----------
+    figure : str
+        The number, or what takes its place.
+    sentence : str
+        The number as a count of images.
+    range : str
+        The interval in words.
+    how : str
+        How it was measured.
+    baseline : str
+        What no skill at all would reach.
+    dots : tuple of str
+        One word for each of 100 images: ``"sure likely maybe wrong"``; empty when
+        there is no number.
+    """
+
+    figure: str
+    sentence: str
+    range: str
+    how: str
+    baseline: str
+    dots: tuple[str, ...]
+
+
+def headline(facts: Facts) -> Headline:
+    """Return the headline of a report.
+
+    Examples
+    --------
+    >>> from handful.report.facts import read_facts
+    >>> accuracy = Estimate(0.8, 0.71, 0.87, 100, "accuracy", "cross-validation").as_dict()
+    >>> found = headline(read_facts({"accuracy": accuracy}))
+    >>> print(found.sentence, found.range)
+    Of 100 new images like these, expect about 80 to be named correctly. The true figure probably lies between 71 and 87.
+    """
+    accuracy = facts.accuracy
+    if not accuracy.is_measured:
+        return _unmeasured(facts)
+    per = _per(accuracy)
+    value, low, high = (f"{per * x:,.0f}" for x in (accuracy.value, accuracy.low, accuracy.high))
+    return Headline(
+        figure=percent(accuracy.value, 0 if per == 100 else 1),
+        sentence=f"Of {per:,} new images like these, expect about {value} to be named correctly.",
+        range=f"The true figure probably lies between {low} and {high}.",
+        how=how_measured(accuracy),
+        baseline=_baseline(facts, per),
+        dots=_dots(accuracy),
+    )
+
+
+def _unmeasured(facts: Facts) -> Headline:
+    if not facts.labelled:
+        figure, sentence = "No labels yet", "Without labels there is nothing to measure a model against."
+    elif len(facts.data.classes) == 1:
+        figure, sentence = "One class", "With one class a model can say whether an image is like it, not which class it is."
+    else:
+        figure, sentence = "Not measurable", "These labels cannot show how often the model is right. That does not mean it is bad."
+    return Headline(figure, sentence, "", facts.accuracy.how, "", ())
+
+
+def _per(accuracy: Estimate) -> int:
+    """Return the number of images to count in: 1,000 where 100 would hide the difference."""
+    rounded = {round(100 * x) for x in (accuracy.value, accuracy.low, accuracy.high)}
+    extreme = round(100 * accuracy.value) in (0, 100) and accuracy.value not in (0.0, 1.0)
+    return 1000 if extreme or len(rounded) < 2 else 100
+
+
+def how_measured(estimate: Estimate) -> str:
+    """Return the number with its interval, the images behind it and the method."""
+    level = percent(estimate.confidence, 0)
+    parts = [f"{percent(estimate.value)}, {level} interval {interval(estimate)}"]
+    if estimate.n:
+        parts.append(f"measured on {plural(estimate.n, 'image')}")
+    if estimate.how:
+        parts.append(estimate.how)
+    return "; ".join(parts) + "."
+
+
+def chance(facts: Facts) -> float | None:
+    """Return the accuracy of always answering the most common class, or None."""
+    counts = [c.n for c in facts.data.classes]
+    return max(counts) / sum(counts) if counts and sum(counts) else None
+
+
+def _baseline(facts: Facts, per: int) -> str:
+    share = chance(facts)
+    if share is None or len(facts.data.classes) < 2:
+        return ""
+    return f"Always answering the most common class would be right for {per * share:,.0f}."
+
+
+def _dots(accuracy: Estimate) -> tuple[str, ...]:
+    low, value, high = (round(100 * min(max(x, 0.0), 1.0)) for x in (accuracy.low, accuracy.value, accuracy.high))
+    steps = ((low, "sure"), (value, "likely"), (high, "maybe"), (100, "wrong"))
+    return tuple(next(word for bound, word in steps if i < bound) for i in range(100))
+
+
+def held_out_sentence(facts: Facts) -> str:
+    """Return what a held-out test says beside the headline, empty when there is none."""
+    if facts.test is None:
+        return ""
+    held = facts.test.accuracy
+    if not held.is_measured:
+        return f"The test split says nothing: {held.how or 'it was not measured'}."
+    n = facts.test.n or held.n
+    start = f"On the test split ({plural(n, 'image')} never trained on) it was right for {measured(held)}"
+    if not facts.accuracy.is_measured:
+        return f"{start}."
+    agree = held.low <= facts.accuracy.high and facts.accuracy.low <= held.high
+    return f"{start}, {'in agreement with' if agree else 'outside'} the interval above."
