@@ -1,1 +1,35 @@
-"""Room project."""
+"""The images of a folder, what is said of them, and what was found out: all in ``.handful/``."""
+
+from handful.project.classes import ClassEvent, ClassLog
+from handful.project.labels import Label, LabelEvent, LabelLog, LoggedEvent
+from handful.project.project import Contradiction, Image, Project, Unusable
+from handful.project.scan import ScanReport
+from handful.project.splits import (
+    assign_splits,
+    crosses_into_test,
+    group_by_duplicates,
+    stratified_holdout,
+)
+from handful.project.steps import Step
+from handful.project.walk import IMAGE_SUFFIXES, hash_file
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ClassEvent",
+    "ClassLog",
+    "Contradiction",
+    "Image",
+    "Label",
+    "LabelEvent",
+    "LabelLog",
+    "LoggedEvent",
+    "Project",
+    "ScanReport",
+    "Step",
+    "Unusable",
+    "assign_splits",
+    "crosses_into_test",
+    "group_by_duplicates",
+    "hash_file",
+    "stratified_holdout",
+]
