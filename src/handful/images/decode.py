@@ -129,7 +129,12 @@ def _is_one_scan(image: JpegImagePlugin.JpegImageFile) -> bool:
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
-    """Return the EXIF orientation, 1 (upright) when it is absent or unreadable."""
+    """Return the EXIF orientation, 1 (upright) when it is absent or unreadable.
+
+    Pillow turns TIFF images itself while it decodes them.
+    """
+    if image.format == "TIFF":
+        return 1
     if isinstance(image, JpegImagePlugin.JpegImageFile) and not image.info.keys() & {"exif", "xmp"}:
         return 1
     try:

@@ -130,6 +130,11 @@ def check_tiff(file: BinaryIO) -> None:
     pages = 0
     for tags in _directories(file):
         channels = _first(tags.get(277), 1)
+        if _first(tags.get(284), 1) == 2 and _first(tags.get(258), 1) > 8:
+            raise ImageError(
+                "The TIFF file keeps the channels of 16-bit pixels in separate planes, which is "
+                "not read. Convert it with: magick IN OUT.png"
+            )
         if channels > 4:
             raise ImageError(
                 f"The TIFF file has {channels} channels; at most 4 are read. Choose three with: "
@@ -170,7 +175,8 @@ def check_pixels(width: int, height: int, limit: int = MAX_PIXELS) -> None:
     if width * height > limit:
         raise ImageError(
             f"The image has {width} by {height} pixels, more than the {limit / 1e6:.0f} "
-            "million that are decoded at once. Make it smaller with: magick IN -resize 4096x4096 OUT.jpg"
+            "million that are decoded at once. Make it smaller with: "
+            "magick IN -resize 4096x4096 OUT.jpg"
         )
 
 
@@ -204,4 +210,7 @@ def _reason(error: Exception) -> str:
         return f"The image is truncated: the file ends before the picture does ({text})."
     if type(error).__name__.startswith("DecompressionBomb"):
         return f"The image is too large to decode ({text})."
-    return f"The image is damaged or of a kind that is not read ({text})."
+    return (
+        f"The image is truncated, damaged or of a kind that is not read ({text}). "
+        "If other programs open it, convert it with: magick IN OUT.png"
+    )

@@ -21,10 +21,9 @@ from handful.images.formats import check_pixels, open_file, opened
 
 _GREY = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _COLOUR = frozenset({"LA", "RGB", "RGBA", "RGBX"})
-_TRANSPARENT = frozenset({"LA", "RGBA"})
 _GREY = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _COLOUR = frozenset({"LA", "RGB", "RGBA", "RGBX"})
-_TRANSPARENT = frozenset({"LA", "RGBA"})
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _NATIVE = "16L" if sys.byteorder == "little" else "16B"
 _OTHER_BYTE = {"16L": "16B", "16B": "16L", "16N": "16B" if _NATIVE == "16L" else "16L"}
 
@@ -52,7 +51,9 @@ def to_eight_bits(
     values = _values(image, again)
     table = (np.minimum(np.arange(65536), white) * (255 / white) + 0.5).astype(np.uint8)
     pixels = table[values]
-    if image.mode in _TRANSPARENT:
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        pixels = 255 - pixels
+    if _has_opacity(values):
         pixels[..., -1] = values[..., -1] >> 8  # opacity is a share of 65535 in every data set
     return Image.fromarray(pixels)
 
@@ -88,8 +89,11 @@ def _maximum(path: Path) -> int:
             return -1
         check_pixels(*image.size)
         values = _values(image, open_file(file))
-        colours = values[..., :-1] if image.mode in _TRANSPARENT else values
-        return int(colours.max())
+        return int((values[..., :-1] if _has_opacity(values) else values).max())
+
+
+def _has_opacity(values: NDArray[np.uint16]) -> bool:
+    return values.ndim == 3 and values.shape[-1] in {2, 4}
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -106,14 +110,15 @@ def _values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> NDArray[n
     """
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16, copy=False)
-    if image.mode == "LA":
-        again._mode = "RGBA"  # the same four bytes a pixel
-        _unpack_as(again, "RGBA")
-        return np.asarray(again).view(">u2").astype(np.uint16)
     kind, _, order = _raw_mode(again).partition(";")
+    if kind == "LA":
+        again._mode = "RGBA"  # as many bytes a pixel, all of them kept
+        _unpack_as(again, "RGBA")
+        return np.asarray(again).view(">u2" if order == "16B" else "<u2").astype(np.uint16)
     _unpack_as(again, f"{kind};{_OTHER_BYTE[order]}")
-    values = np.asarray(image).astype(np.uint16) << 8
-    values |= np.asarray(again)
+    values = np.asarray(image).astype(np.uint16)
+    np.left_shift(values, 8, out=values)
+    np.bitwise_or(values, np.asarray(again), out=values)
     return values[..., :3] if image.mode == "RGBX" else values
 
 
