@@ -10,12 +10,13 @@ from typing import Literal
 from handful.report.facts import Facts, Picture
 from handful.report.headline import chance
 from handful.report.mistakes import mistakes, weakest_first
-from handful.report.text import interval, joined, percent, plural
+from handful.report.text import interval, joined, number, percent, plural, points, shorten
 
 FEW = 5
 WIDE = 0.25
 UNEVEN = 10
 OFF = 0.1
+NAME = 40  # characters of a file name in a sentence
 _MOST_ITEMS = 200
 
 
@@ -66,21 +67,25 @@ def _labels(facts: Facts) -> Iterator[Caution]:
     classes = facts.data.classes
     if not facts.labelled:
         yield Caution(
-            "stop", "There are no labels yet", "Put a few images of each class into a folder named after it, then fit again."
+            "stop",
+            "There are no labels yet",
+            "Put a few images of each class into a folder named after it, then fit again.",
         )
         return
     if len(classes) == 1:
         yield Caution(
             "stop",
             f"There is only one class, {classes[0].name}",
-            "The model can tell images like it from others. To tell classes apart, label a second one.",
+            "The model can tell images like it from others. "
+            "To tell classes apart, label a second one.",
         )
     few = sorted((c for c in classes if c.n < FEW), key=lambda c: c.n)
     if few:
         yield Caution(
             "care",
             f"{plural(len(few), 'class has', 'classes have')} fewer than {FEW} labels",
-            "What is said of them rests on next to nothing. A few more labels each would change that.",
+            "What is said of them rests on next to nothing. "
+            "A few more labels each would change that.",
             tuple(f"{c.name}: {plural(c.n, 'label')}" for c in few),
         )
     counts = [c.n for c in classes if c.n]
@@ -88,8 +93,8 @@ def _labels(facts: Facts) -> Iterator[Caution]:
         yield Caution(
             "note",
             "The classes are of very different size",
-            f"From {plural(min(counts), 'label')} to {max(counts):,}. Accuracy is mostly that of the large classes; "
-            "balanced accuracy counts each class the same.",
+            f"From {plural(min(counts), 'label')} to {max(counts):,}. Accuracy is mostly that of the "
+            "large classes; balanced accuracy counts each class the same.",
         )
 
 
@@ -97,7 +102,11 @@ def _accuracy(facts: Facts) -> Iterator[Caution]:
     accuracy, share = facts.accuracy, chance(facts)
     if not accuracy.is_measured:
         if facts.labelled and len(facts.data.classes) != 1:
-            yield Caution("stop", "The accuracy could not be measured", accuracy.how or "This report holds no accuracy.")
+            yield Caution(
+                "stop",
+                "The accuracy could not be measured",
+                accuracy.how or "This report holds no accuracy.",
+            )
         return
     if share is not None and len(facts.data.classes) > 1 and accuracy.low <= share:
         yield Caution(
@@ -110,10 +119,15 @@ def _accuracy(facts: Facts) -> Iterator[Caution]:
         yield Caution(
             "care",
             "The accuracy is only roughly known",
-            f"It lies somewhere in {interval(accuracy)}. More labels narrow this, even where they do not raise it.",
+            f"It lies somewhere in {interval(accuracy)}. "
+            "More labels narrow this, even where they do not raise it.",
         )
     held = facts.test.accuracy if facts.test else None
-    if held is not None and held.is_measured and (held.high < accuracy.low or held.low > accuracy.high):
+    if (
+        held is not None
+        and held.is_measured
+        and (held.high < accuracy.low or held.low > accuracy.high)
+    ):
         yield Caution(
             "care",
             "The test split tells another story",
@@ -127,13 +141,16 @@ def _images(facts: Facts) -> Iterator[Caution]:
     if data.contradictions:
         yield Caution(
             "care",
-            f"{plural(len(data.contradictions), 'picture has', 'pictures have')} more than one label",
-            "The same picture is filed under different classes. Decide for one; until then they teach the model nothing certain.",
+            f"{plural(len(data.contradictions), 'picture')} under more than one label",
+            "The same picture is filed under different classes. "
+            "Decide for one: until then it teaches the model nothing certain.",
             tuple(f"{', '.join(c.names)} → {' / '.join(c.labels)}" for c in data.contradictions),
         )
     if data.unusable:
         reasons = Counter(reason or "no reason given" for _, reason in data.unusable)
-        detail = joined([f"{n:,} × {reason}" if n > 1 else reason for reason, n in reasons.most_common()])
+        detail = joined(
+            [f"{reason} ({n:,})" if n > 1 else reason for reason, n in reasons.most_common()]
+        )
         yield Caution(
             "care",
             f"{plural(len(data.unusable), 'image')} could not be used",
@@ -162,13 +179,17 @@ def _model(facts: Facts) -> Iterator[Caution]:
             "care",
             f"{plural(len(poor), 'class is', 'classes are')} missed more often than found",
             "Images of them mostly get another name.",
-            tuple(f"{r.name}: {percent(r.recall.value, 0)} found ({interval(r.recall, 0)})" for r in poor),
+            tuple(
+                f"{r.name}: {percent(r.recall.value, 0)} found ({interval(r.recall, 0)})"
+                for r in poor
+            ),
         )
     if facts.ece.is_measured and facts.ece.low > OFF:
         yield Caution(
             "care",
             "The stated confidences are off",
-            f"By {100 * facts.ece.value:.0f} points on average. Rank images by them, but do not read them as probabilities.",
+            f"By {100 * facts.ece.value:.0f} points on average. "
+            "Rank images by them, but do not read them as probabilities.",
         )
 
 
@@ -178,16 +199,12 @@ def next_steps(facts: Facts) -> list[str]:
     Examples
     --------
     >>> from handful.report.facts import read_facts
-    >>> next_steps(read_facts({"confusion": {"classes": ["cat", "dog"], "counts": [[8, 2], [0, 9]]}}))
-    ['Most frequent mistake: cat taken for dog (2 times, 20 % of cat). Labels of these two help most.']
+    >>> counts = {"classes": ["cat", "dog"], "counts": [[8, 2], [0, 9]]}
+    >>> print(*next_steps(read_facts({"confusion": counts})))
+    Most frequent mistake: cat taken for dog (2 of 10). Labels of these two help most.
     """
-    steps = [_settle(facts), _check(facts), _more(facts), _confused(facts), _weak(facts), _uncertain(facts)]
+    steps = [_check(facts), _more(facts), _confused(facts), _weak(facts), _uncertain(facts)]
     return [step for step in steps if step]
-
-
-def _settle(facts: Facts) -> str:
-    n = len(facts.data.contradictions)
-    return f"Settle the {plural(n, 'picture')} with more than one label." if n else ""
 
 
 def _check(facts: Facts) -> str:
@@ -195,7 +212,8 @@ def _check(facts: Facts) -> str:
         return ""
     first = facts.mislabelled[0]
     return (
-        f"Check {plural(len(facts.mislabelled), 'label')} that may be wrong, first {first.name} "
+        f"Check {plural(len(facts.mislabelled), 'label')} that may be wrong, "
+        f"first {shorten(first.name, NAME)} "
         f"(labelled {first.label or 'nothing'}, looks like {first.prediction})."
     )
 
@@ -208,7 +226,8 @@ def _more(facts: Facts) -> str:
         return gain.sentence
     if not gain.gain.is_measured:
         return ""
-    return f"{plural(gain.labels, 'more label')} would change accuracy by about {100 * gain.gain.value:+.1f} points."
+    more = plural(gain.labels, "more label")
+    return f"{more} would change accuracy by about {points(gain.gain.value)}."
 
 
 def _confused(facts: Facts) -> str:
@@ -217,7 +236,8 @@ def _confused(facts: Facts) -> str:
         return ""
     m = found[0]
     return (
-        f"Most frequent mistake: {m.true} taken for {m.predicted} ({m.count:.0f} times, {percent(m.share, 0)} of {m.true}). "
+        f"Most frequent mistake: {m.true} taken for {m.predicted} "
+        f"({number(m.count)} of {number(m.total)}). "
         "Labels of these two help most."
     )
 
@@ -225,7 +245,9 @@ def _confused(facts: Facts) -> str:
 def _weak(facts: Facts) -> str:
     if mistakes(facts.confusion):
         return ""
-    weak = [r for r in weakest_first(facts.per_class) if r.recall.is_measured and r.recall.value < 1]
+    weak = [
+        r for r in weakest_first(facts.per_class) if r.recall.is_measured and r.recall.value < 1
+    ]
     return f"The weakest classes are {joined([r.name for r in weak[:3]])}." if weak else ""
 
 
@@ -233,10 +255,11 @@ def _uncertain(facts: Facts) -> str:
     unlabelled = [p for p in facts.uncertain if p.label is None]
     if not unlabelled:
         return ""
-    return f"Label the {plural(len(unlabelled), 'image')} the model is least sure of next, first {_first(unlabelled)}."
+    n = plural(len(unlabelled), "image")
+    return f"Label next the {n} the model is least sure of, first {_first(unlabelled)}."
 
 
 def _first(pictures: list[Picture]) -> str:
     first = pictures[0]
     sure = "" if first.confidence is None else f", {percent(first.confidence, 0)} sure"
-    return f"{first.name} ({first.prediction}{sure})"
+    return f"{shorten(first.name, NAME)} ({first.prediction}{sure})"

@@ -7,11 +7,11 @@ an error that names its place.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from handful.core import BundleError, Estimate
+from handful.report.node import Node
 
 FORMAT_VERSION = 1
 
@@ -166,85 +166,6 @@ class Facts:
         return stated if stated is not None else sum(c.n for c in self.data.classes)
 
 
-class _Node:
-    """One value of the JSON with its place, so that an error can name it."""
-
-    def __init__(self, value: Any, place: str = "report") -> None:
-        self.value, self.place = value, place
-
-    def __getitem__(self, key: str) -> _Node:
-        return _Node(self._mapping().get(key), f"{self.place}.{key}")
-
-    def _mapping(self) -> dict[str, Any]:
-        return self._checked(dict, "an object") or {}
-
-    def _checked(self, kind: type | tuple[type, ...], what: str) -> Any:
-        wrong = not isinstance(self.value, kind) or (isinstance(self.value, bool) and kind is not bool)
-        if self.value is not None and wrong:
-            raise BundleError(
-                f"The report is damaged: {self.place!r} must be {what}. Got {type(self.value).__name__} instead. "
-                "Make the report again with `handful fit`."
-            )
-        return self.value
-
-    def __bool__(self) -> bool:
-        return self.value is not None
-
-    def items(self) -> list[tuple[str, _Node]]:
-        return [(str(key), self[key]) for key in self._mapping()]
-
-    def rows(self) -> list[_Node]:
-        values = self._checked((list, tuple), "a list") or ()
-        return [_Node(value, f"{self.place}[{i}]") for i, value in enumerate(values)]
-
-    def name(self) -> str | None:
-        return self._checked(str, "a text")
-
-    def text(self) -> str:
-        return self.name() or ""
-
-    def flag(self) -> bool:
-        return bool(self._checked(bool, "true or false"))
-
-    def number(self) -> float | None:
-        value = self._checked((int, float), "a number")
-        return None if value is None or not math.isfinite(value) else float(value)
-
-    def count(self) -> int | None:
-        value = self.number()
-        if value is not None and (value < 0 or value != int(value)):
-            raise BundleError(f"The report is damaged: {self.place!r} must be a count. Got {value!r} instead.")
-        return None if value is None else int(value)
-
-    def estimate(self) -> Estimate:
-        what = self["what"].text() or self.place.rpartition(".")[2]
-        n, how, value = self["n"].count() or 0, self["how"].text(), self["value"].number()
-        if value is None:
-            return Estimate.not_measurable(what, how, n)
-        low, high, confidence = (self[key].number() for key in ("low", "high", "confidence"))
-        try:
-            return Estimate(value, low, high, n, what, how, 0.95 if confidence is None else confidence)  # type: ignore[arg-type]
-        except (TypeError, ValueError) as error:
-            raise BundleError(
-                f"The report is damaged: {self.place!r} must hold low ≤ value ≤ high. Got {low!r}, {value!r}, {high!r}."
-            ) from error
-
-    def words(self) -> str:
-        """Return any value in words, for facts that need no more than showing."""
-        if isinstance(self.value, dict):
-            return ", ".join(f"{key} {node.words()}" for key, node in self.items() if node)
-        if isinstance(self.value, (list, tuple)):
-            return " ".join(node.words() for node in self.rows())
-        return "–" if self.value is None else str(self.value)
-
-    def facts(self) -> tuple[tuple[str, str | Estimate], ...]:
-        """Return the entries of an object, estimates as such and the rest in words."""
-        return tuple(
-            (key, node.estimate() if isinstance(node.value, dict) and "low" in node.value else node.words())
-            for key, node in self.items()
-        )
-
-
 def read_facts(report: dict[str, Any]) -> Facts:
     """Return the facts of a report.
 
@@ -263,7 +184,7 @@ def read_facts(report: dict[str, Any]) -> Facts:
     >>> read_facts({}).accuracy.is_measured
     False
     """
-    root = _Node(report)
+    root = Node(report)
     version = root["format_version"].count()
     if version is not None and version > FORMAT_VERSION:
         raise BundleError(
@@ -281,7 +202,10 @@ def read_facts(report: dict[str, Any]) -> Facts:
         methods=tuple(_method(row) for row in root["methods"].rows()),
         chosen=root["chosen"]["name"].text(),
         why=root["chosen"]["why"].text(),
-        **{key: root[key].estimate() for key in ("accuracy", "balanced_accuracy", "macro_f1", "ece")},
+        **{
+            key: root[key].estimate()
+            for key in ("accuracy", "balanced_accuracy", "macro_f1", "ece")
+        },
         per_class=tuple(_class_result(row) for row in root["per_class"].rows()),
         confusion=_confusion(root["confusion"]),
         reliability=tuple(b for row in root["reliability"].rows() if (b := _bin(row)) is not None),
@@ -291,54 +215,71 @@ def read_facts(report: dict[str, Any]) -> Facts:
         open_set=root["open_set"].facts(),
         operating_point=root["operating_point"].facts(),
         uncertain=tuple(_picture(row, "confidence") for row in root["uncertain"].rows()),
-        mislabelled=tuple(_picture(row, "confidence_in_label") for row in root["mislabelled"].rows()),
+        mislabelled=tuple(
+            _picture(row, "confidence_in_label") for row in root["mislabelled"].rows()
+        ),
     )
 
 
-def _data(node: _Node) -> Data:
+def _data(node: Node) -> Data:
     return Data(
         images=node["images"].count(),
         labelled=node["labelled"].count(),
         unlabelled=node["unlabelled"].count(),
-        classes=tuple(Count(row["name"].text(), row["n"].count() or 0) for row in node["classes"].rows()),
+        classes=tuple(
+            Count(row["name"].text(), row["n"].count() or 0) for row in node["classes"].rows()
+        ),
         splits=tuple((key, part.words()) for key, part in node["splits"].items()),
-        unusable=tuple((row["name"].text(), row["reason"].text()) for row in node["unusable"].rows()),
+        unusable=tuple(
+            (row["name"].text(), row["reason"].text()) for row in node["unusable"].rows()
+        ),
         near_duplicates=tuple(
             Pair(row["a"].text(), row["b"].text(), row["label_a"].name(), row["label_b"].name())
             for row in node["near_duplicates"].rows()
         ),
         contradictions=tuple(
-            Contradiction(_texts(row["names"]), _texts(row["labels"])) for row in node["contradictions"].rows()
+            Contradiction(_texts(row["names"]), _texts(row["labels"]))
+            for row in node["contradictions"].rows()
         ),
     )
 
 
-def _texts(node: _Node) -> tuple[str, ...]:
+def _texts(node: Node) -> tuple[str, ...]:
     return tuple(row.text() for row in node.rows())
 
 
-def _method(row: _Node) -> Method:
-    return Method(row["name"].text(), row["accuracy"].estimate(), row["seconds"].number(), row["chosen"].flag())
-
-
-def _class_result(row: _Node) -> ClassResult:
-    return ClassResult(
-        row["name"].text(), row["n"].count() or 0, row["recall"].estimate(), row["precision"].estimate()
+def _method(row: Node) -> Method:
+    return Method(
+        row["name"].text(),
+        row["accuracy"].estimate(),
+        row["seconds"].number(),
+        row["chosen"].flag(),
     )
 
 
-def _confusion(node: _Node) -> Confusion:
+def _class_result(row: Node) -> ClassResult:
+    return ClassResult(
+        row["name"].text(),
+        row["n"].count() or 0,
+        row["recall"].estimate(),
+        row["precision"].estimate(),
+    )
+
+
+def _confusion(node: Node) -> Confusion:
     classes = _texts(node["classes"])
-    counts = tuple(tuple(cell.number() or 0.0 for cell in row.rows()) for row in node["counts"].rows())
+    counts = tuple(
+        tuple(cell.number() or 0.0 for cell in row.rows()) for row in node["counts"].rows()
+    )
     if any(len(row) != len(classes) for row in (counts, *counts)) and (classes or counts):
         raise BundleError(
-            f"The report is damaged: {node.place!r} must hold one row and one column of counts for each of its "
-            f"{len(classes)} classes."
+            f"The report is damaged: {node.place!r} must hold one row and one column of counts "
+            f"for each of its {len(classes)} classes."
         )
     return Confusion(classes, counts)
 
 
-def _bin(row: _Node) -> Bin | None:
+def _bin(row: Node) -> Bin | None:
     low, high, confidence = (row[key].number() for key in ("low", "high", "confidence"))
     n = row["n"].count() or 0
     if not n or confidence is None:
@@ -346,20 +287,22 @@ def _bin(row: _Node) -> Bin | None:
     return Bin(low or 0.0, 1.0 if high is None else high, n, confidence, row["accuracy"].estimate())
 
 
-def _curve(node: _Node) -> tuple[Point, ...]:
+def _curve(node: Node) -> tuple[Point, ...]:
     found = [Point(row["labels"].count() or 0, row["accuracy"].estimate()) for row in node.rows()]
     return tuple(sorted(found, key=lambda point: point.labels))
 
 
-def _gain(node: _Node) -> Gain | None:
+def _gain(node: Node) -> Gain | None:
     if not node:
         return None
     return Gain(node["labels"].count() or 0, node["gain"].estimate(), node["sentence"].text())
 
 
-def _held(node: _Node) -> Held | None:
+def _held(node: Node) -> Held | None:
     return Held(node["n"].count() or 0, node["accuracy"].estimate()) if node else None
 
 
-def _picture(row: _Node, confidence: str) -> Picture:
-    return Picture(row["name"].text(), row["label"].name(), row["prediction"].text(), row[confidence].number())
+def _picture(row: Node, confidence: str) -> Picture:
+    return Picture(
+        row["name"].text(), row["label"].name(), row["prediction"].text(), row[confidence].number()
+    )

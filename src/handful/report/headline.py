@@ -46,14 +46,18 @@ def headline(facts: Facts) -> Headline:
     >>> from handful.report.facts import read_facts
     >>> accuracy = Estimate(0.8, 0.71, 0.87, 100, "accuracy", "cross-validation").as_dict()
     >>> found = headline(read_facts({"accuracy": accuracy}))
-    >>> print(found.sentence, found.range)
-    Of 100 new images like these, expect about 80 to be named correctly. The true figure probably lies between 71 and 87.
+    >>> print(found.sentence)
+    Of 100 new images like these, expect about 80 to be named correctly.
+    >>> print(found.range)
+    The true figure probably lies between 71 and 87.
     """
     accuracy = facts.accuracy
     if not accuracy.is_measured:
         return _unmeasured(facts)
     per = _per(accuracy)
-    value, low, high = (f"{per * x:,.0f}" for x in (accuracy.value, accuracy.low, accuracy.high))
+    value, low, high = (
+        f"{int(per * x + 0.5):,}" for x in (accuracy.value, accuracy.low, accuracy.high)
+    )
     return Headline(
         figure=percent(accuracy.value, 0 if per == 100 else 1),
         sentence=f"Of {per:,} new images like these, expect about {value} to be named correctly.",
@@ -66,11 +70,20 @@ def headline(facts: Facts) -> Headline:
 
 def _unmeasured(facts: Facts) -> Headline:
     if not facts.labelled:
-        figure, sentence = "No labels yet", "Without labels there is nothing to measure a model against."
+        figure, sentence = (
+            "No labels yet",
+            "Without labels there is nothing to measure a model against.",
+        )
     elif len(facts.data.classes) == 1:
-        figure, sentence = "One class", "With one class a model can say whether an image is like it, not which class it is."
+        figure, sentence = (
+            "One class",
+            "With one class a model can say whether an image is like it, not which class it is.",
+        )
     else:
-        figure, sentence = "Not measurable", "These labels cannot show how often the model is right. That does not mean it is bad."
+        figure, sentence = (
+            "Not measurable",
+            "These labels cannot show how often the model is right. That does not mean it is bad.",
+        )
     return Headline(figure, sentence, "", facts.accuracy.how, "", ())
 
 
@@ -102,11 +115,13 @@ def _baseline(facts: Facts, per: int) -> str:
     share = chance(facts)
     if share is None or len(facts.data.classes) < 2:
         return ""
-    return f"Always answering the most common class would be right for {per * share:,.0f}."
+    return f"Always answering the most common class would get {per * share:,.0f} of {per:,} right."
 
 
 def _dots(accuracy: Estimate) -> tuple[str, ...]:
-    low, value, high = (round(100 * min(max(x, 0.0), 1.0)) for x in (accuracy.low, accuracy.value, accuracy.high))
+    low, value, high = (
+        round(100 * min(max(x, 0.0), 1.0)) for x in (accuracy.low, accuracy.value, accuracy.high)
+    )
     steps = ((low, "sure"), (value, "likely"), (high, "maybe"), (100, "wrong"))
     return tuple(next(word for bound, word in steps if i < bound) for i in range(100))
 
@@ -118,8 +133,8 @@ def held_out_sentence(facts: Facts) -> str:
     held = facts.test.accuracy
     if not held.is_measured:
         return f"The test split says nothing: {held.how or 'it was not measured'}."
-    n = facts.test.n or held.n
-    start = f"On the test split ({plural(n, 'image')} never trained on) it was right for {measured(held)}"
+    n = plural(facts.test.n or held.n, "image")
+    start = f"On the test split ({n} never trained on) it was right for {measured(held)}"
     if not facts.accuracy.is_measured:
         return f"{start}."
     agree = held.low <= facts.accuracy.high and facts.accuracy.low <= held.high

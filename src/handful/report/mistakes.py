@@ -13,12 +13,17 @@ ABOUT_RIGHT = 0.03
 
 @dataclass(frozen=True)
 class Mistake:
-    """One class taken for another."""
+    """One class taken for another, in ``count`` of its ``total`` images."""
 
     true: str
     predicted: str
     count: float
-    share: float
+    total: float
+
+    @property
+    def share(self) -> float:
+        """Share of the class's images, in ``(0, 1]``."""
+        return self.count / self.total
 
 
 def mistakes(confusion: Confusion) -> list[Mistake]:
@@ -32,7 +37,7 @@ def mistakes(confusion: Confusion) -> list[Mistake]:
     """
     names = confusion.classes
     found = [
-        Mistake(names[i], names[j], count, count / sum(row))
+        Mistake(names[i], names[j], count, sum(row))
         for i, row in enumerate(confusion.counts)
         for j, count in enumerate(row)
         if i != j and count > 0
@@ -42,7 +47,10 @@ def mistakes(confusion: Confusion) -> list[Mistake]:
 
 def weakest_first(results: Sequence[ClassResult]) -> list[ClassResult]:
     """Return the classes by ascending recall, the ones without a number last."""
-    return sorted(results, key=lambda r: (not r.recall.is_measured, r.recall.value if r.recall.is_measured else 0.0))
+    return sorted(
+        results,
+        key=lambda r: (not r.recall.is_measured, r.recall.value if r.recall.is_measured else 0.0),
+    )
 
 
 def trust_sentence(bins: Sequence[Bin]) -> str:
@@ -66,5 +74,6 @@ def trust_sentence(bins: Sequence[Bin]) -> str:
     else:
         verdict = "it is too sure of itself" if stated > right else "it is better than it says"
     return (
-        f"On average it states {percent(stated, 0)} confidence and is right {percent(right, 0)} of the time: {verdict}."
+        f"On average it states {percent(stated, 0)} confidence "
+        f"and is right {percent(right, 0)} of the time: {verdict}."
     )

@@ -63,15 +63,19 @@ def render(report: dict[str, Any], image: Callable[[str], Image.Image | None]) -
         "n_mistakes": len(mistakes(facts.confusion)),
         "per_class": weakest_first(facts.per_class),
     }
-    return _environment().get_template("page.html").render(
-        facts=facts,
-        headline=headline(facts),
-        held_out_sentence=held_out_sentence(facts),
-        trust_sentence=trust_sentence(facts.reliability),
-        cautions=cautions(facts),
-        next_steps=next_steps(facts),
-        class_rows=CLASS_ROWS,
-        **sections,
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            facts=facts,
+            headline=headline(facts),
+            held_out_sentence=held_out_sentence(facts),
+            trust_sentence=trust_sentence(facts.reliability),
+            cautions=cautions(facts),
+            next_steps=next_steps(facts),
+            class_rows=CLASS_ROWS,
+            **sections,
+        )
     )
 
 
@@ -80,14 +84,18 @@ def _plots(facts: Facts) -> dict[str, Markup | None]:
 
     curve = [p for p in facts.learning_curve if p.accuracy.is_measured]
     methods = [m for m in facts.methods if m.accuracy.is_measured]
-    classes = [r for r in weakest_first(facts.per_class) if r.recall.is_measured or r.precision.is_measured]
+    classes = [
+        r for r in weakest_first(facts.per_class) if r.recall.is_measured or r.precision.is_measured
+    ]
     bins = [b for b in facts.reliability if b.accuracy.is_measured]
     return {
         "methods": plots.methods_plot(facts.methods) if methods else None,
         "curve": plots.curve_plot(curve, facts.expected_gain) if curve else None,
         "classes": plots.classes_plot(classes[:CLASS_ROWS]) if classes else None,
         "reliability": plots.reliability_plot(bins) if bins else None,
-        "confusion": plots.confusion_overview(facts.confusion) if len(facts.confusion.classes) > MATRIX else None,
+        "confusion": plots.confusion_overview(facts.confusion)
+        if len(facts.confusion.classes) > MATRIX
+        else None,
     }
 
 
@@ -107,9 +115,14 @@ def _cell(count: float, right: bool, total: float) -> tuple[str, str, float]:
     return text.number(count), "right" if right else "wrong", round(count / total, 3)
 
 
-def _gallery(pictures: Sequence[Picture], image: Callable[[str], Image.Image | None]) -> dict[str, Any]:
+def _gallery(
+    pictures: Sequence[Picture], image: Callable[[str], Image.Image | None]
+) -> dict[str, Any]:
     seen = pictures[:PICTURES]
-    return {"pictures": [(p, thumbnail_uri(p.name, image)) for p in seen], "more": len(pictures) - len(seen)}
+    return {
+        "pictures": [(p, thumbnail_uri(p.name, image)) for p in seen],
+        "more": len(pictures) - len(seen),
+    }
 
 
 @cache
@@ -122,7 +135,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: text.shown(value) if type(value) is str else value,
     )
-    filters = ("interval", "measured", "number", "percent", "plural", "points", "seconds", "shorten")
+    filters = (
+        "interval",
+        "measured",
+        "moment",
+        "number",
+        "percent",
+        "plural",
+        "points",
+        "seconds",
+        "shorten",
+    )
     environment.filters.update({name: getattr(text, name) for name in filters})
     environment.tests["estimate"] = lambda value: isinstance(value, Estimate)
     return environment

@@ -40,7 +40,9 @@ def methods_plot(methods: Sequence[Method]) -> Markup:
         At least one.
     """
     rows = [_Row(m.name, (m.accuracy,), measured(m.accuracy), m.chosen) for m in methods]
-    bounds = [b for m in methods if m.accuracy.is_measured for b in (m.accuracy.low, m.accuracy.high)]
+    bounds = [
+        b for m in methods if m.accuracy.is_measured for b in (m.accuracy.low, m.accuracy.high)
+    ]
     title = "Accuracy of each method: " + "; ".join(f"{row.name} {row.text}" for row in rows)
     return _dot_rows(rows, _snug(bounds), title, "accuracy on images not seen in training")
 
@@ -65,7 +67,12 @@ def _dot_rows(rows: Sequence[_Row], span: tuple[float, float], title: str, label
 
     def draw(figure: Figure) -> None:
         axes = figure.add_axes(
-            (left / WIDTH, _FOOT / height, (WIDTH - left - _TEXT) / WIDTH, _ROW * len(rows) / height)
+            (
+                left / WIDTH,
+                _FOOT / height,
+                (WIDTH - left - _TEXT) / WIDTH,
+                _ROW * len(rows) / height,
+            )
         )
         _bare(axes, label)
         axes.set_xlim(*span)
@@ -79,22 +86,33 @@ def _dot_rows(rows: Sequence[_Row], span: tuple[float, float], title: str, label
 
 
 def _row(axes: Axes, at: int, row: _Row) -> None:
-    axes.yaxis.get_ticklabels()[at].set(color=INK, fontweight="bold" if row.strong else "normal")
+    weight = "bold" if row.strong else "normal"
+    axes.yaxis.get_ticklabels()[at].set(color=INK, fontweight=weight, va="center")
     axes.axhline(at, color=GRID, linewidth=0.7)
     middle = (len(row.dots) - 1) / 2
     for i, estimate in enumerate(row.dots):
         if estimate.is_measured:
             _dot(axes, estimate, at + 0.26 * (i - middle), hollow=i > 0, color=RIGHT)
-    style = {"color": INK, "fontweight": "bold"} if row.strong else {"color": INK if row.dots[0].is_measured else MUTED}
-    axes.annotate(
-        row.text, (1, at), (14, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", **style
-    )
+    color = INK if row.dots[0].is_measured else MUTED
+    where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    axes.annotate(row.text, (1, at), (14, 0), va="center", color=color, fontweight=weight, **where)
 
 
 def _dot(axes: Axes, estimate: Estimate, at: float, *, hollow: bool, color: str) -> None:
-    axes.hlines(at, estimate.low, estimate.high, color=color, linewidth=1.2 if hollow else 2.6, alpha=0.55)
+    axes.hlines(
+        at, estimate.low, estimate.high, color=color, linewidth=1.2 if hollow else 2.6, alpha=0.55
+    )
     face = "none" if hollow else color
-    axes.plot([estimate.value], [at], "o", ms=5.5 if hollow else 7.5, mfc=face, mec=color, mew=1.3, clip_on=False)
+    axes.plot(
+        [estimate.value],
+        [at],
+        "o",
+        ms=5.5 if hollow else 7.5,
+        mfc=face,
+        mec=color,
+        mew=1.3,
+        clip_on=False,
+    )
 
 
 def curve_plot(curve: Sequence[Point], gain: Gain | None = None) -> Markup:
@@ -113,15 +131,35 @@ def curve_plot(curve: Sequence[Point], gain: Gain | None = None) -> Markup:
     span = _snug([*bounds, *(ahead[1:] if ahead else [])])
 
     def draw(figure: Figure) -> None:
-        axes = figure.add_axes((left / WIDTH, foot / height, (WIDTH - left - 110) / WIDTH, (height - foot - 14) / height))
+        axes = figure.add_axes(
+            (
+                left / WIDTH,
+                foot / height,
+                (WIDTH - left - 110) / WIDTH,
+                (height - foot - 14) / height,
+            )
+        )
         _bare(axes, "labels")
         labels = [p.labels for p in curve]
         values = [p.accuracy.value for p in curve]
-        axes.fill_between(labels, [p.accuracy.low for p in curve], [p.accuracy.high for p in curve], color=BAND, lw=0)
+        axes.fill_between(
+            labels,
+            [p.accuracy.low for p in curve],
+            [p.accuracy.high for p in curve],
+            color=BAND,
+            lw=0,
+        )
         axes.plot(labels, values, "-o", color=RIGHT, lw=2.2, ms=6.5)
         if len(curve) == 1:
-            axes.vlines(labels, curve[0].accuracy.low, curve[0].accuracy.high, color=RIGHT, lw=2.2, alpha=0.6)
-        _note(axes, labels[-1], values[-1], percent(values[-1]), above=bool(ahead))
+            axes.vlines(
+                labels,
+                curve[0].accuracy.low,
+                curve[0].accuracy.high,
+                color=RIGHT,
+                lw=2.2,
+                alpha=0.6,
+            )
+        _note(axes, labels[-1], values[-1], percent(values[-1]), beside=_beside(curve[-1], ahead))
         if ahead:
             _draw_ahead(axes, curve[-1], ahead)
         _labels_axis(axes, [*labels, *([ahead[0]] if ahead else [])])
@@ -129,7 +167,9 @@ def curve_plot(curve: Sequence[Point], gain: Gain | None = None) -> Markup:
         _percent_axis(axes.yaxis, span)
         axes.grid(axis="y", color=GRID, linewidth=0.7)
 
-    title = "Learning curve. " + "; ".join(f"{p.labels} labels: {measured(p.accuracy)}" for p in curve)
+    title = "Learning curve. " + "; ".join(
+        f"{p.labels} labels: {measured(p.accuracy)}" for p in curve
+    )
     return drawn(draw, (WIDTH, height), title=title)
 
 
@@ -137,7 +177,10 @@ def _ahead(last: Point, gain: Gain | None) -> tuple[float, float, float, float] 
     """Return labels, accuracy, low and high that the expected gain leads to."""
     if gain is None or not gain.gain.is_measured or gain.labels <= 0:
         return None
-    value, low, high = (min(max(last.accuracy.value + g, 0.0), 1.0) for g in (gain.gain.value, gain.gain.low, gain.gain.high))
+    value, low, high = (
+        min(max(last.accuracy.value + g, 0.0), 1.0)
+        for g in (gain.gain.value, gain.gain.low, gain.gain.high)
+    )
     return last.labels + gain.labels, value, low, high
 
 
@@ -149,9 +192,18 @@ def _draw_ahead(axes: Axes, last: Point, ahead: tuple[float, float, float, float
     _note(axes, labels, value, f"{percent(value, 0)} expected", color=MUTED)
 
 
-def _note(axes: Axes, x: float, y: float, text: str, *, above: bool = False, color: str = INK) -> None:
-    offset, style = ((0, 12), {"ha": "center"}) if above else ((12, 0), {"va": "center"})
-    axes.annotate(text, (x, y), offset, textcoords="offset points", color=color, annotation_clip=False, **style)
+def _beside(last: Point, ahead: tuple[float, float, float, float] | None) -> int:
+    """Return where the last value is written: right of it (0), or clear of the dashed line."""
+    return 0 if ahead is None else -18 if ahead[1] >= last.accuracy.value else 12
+
+
+def _note(axes: Axes, x: float, y: float, text: str, *, beside: int = 0, color: str = INK) -> None:
+    where: dict[str, Any] = {"xytext": (0, beside), "ha": "center"}
+    if not beside:
+        where = {"xytext": (12, 0), "va": "center"}
+    axes.annotate(
+        text, (x, y), textcoords="offset points", color=color, annotation_clip=False, **where
+    )
 
 
 def _labels_axis(axes: Axes, labels: Sequence[float]) -> None:
@@ -185,18 +237,21 @@ def reliability_plot(bins: Sequence[Bin]) -> Markup:
     bins : sequence of Bin
         At least one with a measured accuracy.
     """
-    side, left, foot, strip = 340, 64, 52, 56
-    height = side + foot + strip + 18
-    width = left + side + 30
+    side, left, foot, strip, gap = 360, 64, 52, 56, 14
+    height = side + foot + strip + gap + 10
+    width = left + side + 60
 
     def draw(figure: Figure) -> None:
-        main = figure.add_axes((left / width, (foot + strip + 8) / height, side / width, side / height))
+        main = figure.add_axes(
+            (left / width, (foot + strip + gap) / height, side / width, side / height)
+        )
         below = figure.add_axes((left / width, foot / height, side / width, strip / height))
         _draw_reliability(main, bins)
         _draw_counts(below, bins)
 
     title = "Reliability. " + "; ".join(
-        f"{b.n} answers near {percent(b.confidence, 0)} confidence were right in {measured(b.accuracy, 0)}" for b in bins
+        f"{b.n} answers near {percent(b.confidence, 0)} confidence: {measured(b.accuracy, 0)} right"
+        for b in bins
     )
     return drawn(draw, (width, height), title=title)
 
@@ -209,8 +264,17 @@ def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
     most = max(b.n for b in bins)
     for b in bins:
         if b.accuracy.is_measured:
-            axes.vlines(b.confidence, b.accuracy.low, b.accuracy.high, color=RIGHT, lw=2.2, alpha=0.5)
-            axes.plot([b.confidence], [b.accuracy.value], "o", color=RIGHT, ms=4 + 7 * math.sqrt(b.n / most), clip_on=False)
+            axes.vlines(
+                b.confidence, b.accuracy.low, b.accuracy.high, color=RIGHT, lw=2.2, alpha=0.5
+            )
+            axes.plot(
+                [b.confidence],
+                [b.accuracy.value],
+                "o",
+                color=RIGHT,
+                ms=4 + 7 * math.sqrt(b.n / most),
+                clip_on=False,
+            )
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that was right")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], [])
     _percent_axis(axes.yaxis, (0.0, 1.0))
@@ -223,6 +287,7 @@ def _draw_counts(axes: Axes, bins: Sequence[Bin]) -> None:
     for b in bins:
         axes.bar((b.low + b.high) / 2, b.n, width=max(b.high - b.low, 0.004) * 0.86, color=BAND)
     axes.set(xlim=(0, 1), ylim=(0, most))
+    axes.yaxis.tick_right()
     axes.set_yticks([most], [f"{most:,}"])
     _percent_axis(axes.xaxis, (0.0, 1.0))
 
@@ -251,7 +316,7 @@ def confusion_overview(confusion: Confusion) -> Markup:
         axes.set_yticks([])
         axes.spines[:].set_visible(True)
 
-    title = f"Map of the confusion matrix of {n} classes; the most frequent mistakes are listed beside it"
+    title = f"Map of the confusion matrix of {n} classes; the list below names the mistakes"
     return drawn(draw, size, title=title)
 
 
@@ -304,5 +369,3 @@ def _snug(bounds: Sequence[float]) -> tuple[float, float]:
     low = max(0.0, math.floor(20 * min(bounds) - 0.2) / 20)
     high = min(1.0, math.ceil(20 * max(bounds) + 0.2) / 20)
     return (low, high) if low < high else (0.0, 1.0)
-
-

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, GRID, RIGHT, WRONG, BAND = (f"#00000{i}" for i in range(1, 7))
-_VARIABLES = dict(zip((INK, MUTED, GRID, RIGHT, WRONG, BAND), ("ink", "muted", "grid", "right", "wrong", "band"), strict=True))
+_VARIABLES = dict(
+    zip(
+        (INK, MUTED, GRID, RIGHT, WRONG, BAND),
+        ("ink", "muted", "grid", "right", "wrong", "band"),
+        strict=True,
+    )
+)
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -85,9 +91,12 @@ def drawn(
 
     buffer = io.BytesIO()
     with _lock, matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about fonts that measure text only; the page's own font is shown
+        warnings.simplefilter(
+            "ignore"
+        )  # about fonts that measure text only; the page's own font is shown
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE | {"svg.hashsalt": title})
+        settings: dict[Any, Any] = matplotlib.rcParams
+        settings.update(_STYLE | {"svg.hashsalt": title})
         figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=72)
         figure.patch.set_visible(False)
         draw(figure)
@@ -96,7 +105,9 @@ def drawn(
     return _page_svg(buffer.getvalue(), size, title, names)
 
 
-def _page_svg(content: bytes, size: tuple[int, int], title: str, names: Sequence[tuple[str, int]]) -> Markup:
+def _page_svg(
+    content: bytes, size: tuple[int, int], title: str, names: Sequence[tuple[str, int]]
+) -> Markup:
     root = ElementTree.fromstring(content)
     _drop_global_style(root)
     for element in root.iter():
@@ -104,7 +115,9 @@ def _page_svg(content: bytes, size: tuple[int, int], title: str, names: Sequence
         _named(element, names)
     _drop_unused_ids(root)
     root.attrib.clear()
-    root.attrib.update({"viewBox": f"0 0 {size[0]} {size[1]}", "role": "img", "aria-label": shown(title)})
+    root.attrib.update(
+        {"viewBox": f"0 0 {size[0]} {size[1]}", "role": "img", "aria-label": shown(title)}
+    )
     root.set("style", f"--width: {size[0]}px")
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
@@ -124,7 +137,9 @@ def _themed(element: ElementTree.Element) -> None:
     style = element.get("style")
     if style:
         style = re.sub(r"\s*font(-family)?:[^;]*;?", _font_size_only, style)
-        element.set("style", re.sub(r"#00000[1-6]", lambda m: f"var(--{_VARIABLES[m[0]]})", style).strip())
+        element.set(
+            "style", re.sub(r"#00000[1-6]", lambda m: f"var(--{_VARIABLES[m[0]]})", style).strip()
+        )
 
 
 def _font_size_only(found: re.Match[str]) -> str:

@@ -39,10 +39,9 @@ def summary_table(report: dict[str, Any]) -> Group:
     Examples
     --------
     >>> from rich.console import Console
-    >>> Console(width=90).print(summary_table({"data": {"labelled": 0}}))
+    >>> Console(width=120).print(summary_table({"data": {"labelled": 0}}))
     No labels yet. Without labels there is nothing to measure a model against.
-    ! There are no labels yet. Put a few images of each class into a folder named after it,
-      then fit again.
+    ! There are no labels yet. Put a few images of each class into a folder named after it, then fit again.
     """
     facts = read_facts(report)
     parts: list[RenderableType] = [_table(facts)] if facts.methods else []
@@ -56,7 +55,9 @@ def _table(facts: Facts) -> Table:
     table.add_column("interval", justify="right")
     table.add_column("time", justify="right")
     for method in facts.methods:
-        table.add_row(*(Text(cell, style="bold" if method.chosen else "") for cell in _cells(method)))
+        table.add_row(
+            *(Text(cell, style="bold" if method.chosen else "") for cell in _cells(method))
+        )
     return table
 
 
@@ -76,9 +77,13 @@ def _headline(facts: Facts) -> Text:
 
 def _lines(facts: Facts) -> list[RenderableType]:
     warned = cautions(facts)
-    steps = [] if any(c.level == "stop" for c in warned) and not facts.accuracy.is_measured else next_steps(facts)
+    steps = (
+        []
+        if any(c.level == "stop" for c in warned) and not facts.accuracy.is_measured
+        else next_steps(facts)
+    )
     room = max(_MOST_LINES - len(steps), 3)
-    lines = [_line(*_MARKS[c.level], _said(c)) for c in warned[:room]]
+    lines: list[RenderableType] = [_line(*_MARKS[c.level], _said(c)) for c in warned[:room]]
     return [*lines, *(_line("→", "green", step) for step in steps)][:_MOST_LINES]
 
 

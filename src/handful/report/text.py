@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 
 from handful.core import Estimate
 
 NO_NUMBER = "not measurable"
+_MONTHS = (
+    "January February March April May June July August September October November December"
+).split()
 
 
 def shown(text: str) -> str:
@@ -105,7 +109,9 @@ def interval(estimate: Estimate, decimals: int = 1) -> str:
     """
     if not estimate.is_measured:
         return "–"
-    low, high = (percent(bound, decimals).removesuffix(" %") for bound in (estimate.low, estimate.high))
+    low, high = (
+        percent(bound, decimals).removesuffix(" %") for bound in (estimate.low, estimate.high)
+    )
     return f"{low}–{high} %"
 
 
@@ -119,7 +125,9 @@ def measured(estimate: Estimate, decimals: int = 1) -> str:
     """
     if not estimate.is_measured:
         return NO_NUMBER
-    return f"{percent(estimate.value, decimals)} ({interval(estimate, decimals).removesuffix(' %')})"
+    return (
+        f"{percent(estimate.value, decimals)} ({interval(estimate, decimals).removesuffix(' %')})"
+    )
 
 
 def points(value: float) -> str:
@@ -142,6 +150,22 @@ def number(value: float) -> str:
     ('3', '0.25', '1,234.57')
     """
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def moment(text: str) -> str:
+    """Return an ISO time as a date to read, any other text as it is.
+
+    Examples
+    --------
+    >>> moment("2026-11-24T22:41:07+00:00"), moment("yesterday")
+    ('24 November 2026, 22:41 UTC', 'yesterday')
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = f" {time.tzname()}" if time.tzinfo else ""
+    return f"{time.day} {_MONTHS[time.month - 1]} {time.year}, {time:%H:%M}{zone}"
 
 
 def seconds(value: float | None) -> str:

@@ -32,7 +32,11 @@ def thumbnail_uri(name: str, image: Callable[[str], Image.Image | None]) -> str 
     try:
         found = image(name)
         return None if found is None else _uri(found)
-    except (ImageError, OSError, Image.DecompressionBombError):  # the page says that it is not shown
+    except (
+        ImageError,
+        OSError,
+        Image.DecompressionBombError,
+    ):  # the page says that it is not shown
         return None
 
 
