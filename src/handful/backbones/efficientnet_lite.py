@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -47,7 +48,9 @@ def _blocks() -> Iterator[_Block]:
     for kernel, first_stride, expansion, channels, n_blocks in _STAGES:
         for position in range(n_blocks):
             stride = first_stride if position == 0 else 1
-            yield _Block(f"_blocks.{number}", kernel, stride, expansion, stride == 1 and width == channels)
+            yield _Block(
+                f"_blocks.{number}", kernel, stride, expansion, stride == 1 and width == channels
+            )
             number, width = number + 1, channels
 
 
@@ -63,7 +66,9 @@ def parameter_names() -> list[str]:
 
 
 def _unit_names(convolution: str, norm: str) -> list[str]:
-    return [f"{convolution}.weight"] + [f"{norm}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+    return [f"{convolution}.weight"] + [
+        f"{norm}.{part}" for part in ("weight", "bias", "running_mean", "running_var")
+    ]
 
 
 @dataclass
@@ -73,7 +78,7 @@ class _Graph:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
 
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
@@ -81,10 +86,21 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(value, name))
         return name
 
-    def unit(self, x: str, convolution: str, norm: str, *, stride: int = 1, relu6: bool = True, scale: float = 1.0) -> str:
+    def unit(
+        self,
+        x: str,
+        convolution: str,
+        norm: str,
+        *,
+        stride: int = 1,
+        relu6: bool = True,
+        scale: float = 1.0,
+    ) -> str:
         """Append one convolution with its batch normalisation folded in; return its output."""
         weight = self.weights[f"{convolution}.weight"]
-        gamma, beta, mean, var = (self.weights[f"{norm}.{p}"] for p in ("weight", "bias", "running_mean", "running_var"))
+        gamma, beta, mean, var = (
+            self.weights[f"{norm}.{p}"] for p in ("weight", "bias", "running_mean", "running_var")
+        )
         factor = gamma / np.sqrt(var + _EPSILON)
         kernel, depthwise = weight.shape[2], weight.shape[1] == 1
         out = self.node(
@@ -136,7 +152,8 @@ def efficientnet_lite0(weights: Mapping[str, Array], size: int = 224) -> onnx.Mo
     missing = [name for name in parameter_names() if name not in weights]
     if missing:
         raise BackboneError(
-            f"The weights lack {len(missing)} of the {len(parameter_names())} tensors of EfficientNet-Lite0: {listed(missing)}."
+            f"The weights lack {len(missing)} of the {len(parameter_names())} tensors of "
+            f"EfficientNet-Lite0: {listed(missing)}."
         )
     graph = _Graph(weights, size)
     for name, value in (("zero", 0.0), ("six", 6.0), ("mean", 127.0)):

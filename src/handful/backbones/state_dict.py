@@ -24,7 +24,14 @@ _STORAGES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 class _Tensor:
     """A tensor of the file before its storage is read."""
 
-    def __init__(self, storage: tuple[Any, ...], offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> None:
+    def __init__(
+        self,
+        storage: tuple[Any, ...],
+        offset: int,
+        size: tuple[int, ...],
+        stride: tuple[int, ...],
+        *_: Any,
+    ) -> None:
         self.key, self.dtype = storage[2], storage[1]
         self.offset, self.size, self.stride = offset, size, stride
 
@@ -45,7 +52,9 @@ class _TensorsOnly(pickle.Unpickler):
             return _Tensor
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
-        raise BackboneError(f"The weights name {module}.{name}, which is not a tensor of numbers: refused.")
+        raise BackboneError(
+            f"The weights name {module}.{name}, which is not a tensor of numbers: refused."
+        )
 
     def persistent_load(self, pid: Any) -> Any:
         return pid
@@ -78,7 +87,14 @@ def read_state_dict(path: Path) -> dict[str, Array]:
             _TensorsOnly(file).load()  # sizes of C types; the storages below are little-endian
             tensors = _TensorsOnly(file).load()
             keys = _TensorsOnly(file).load()
-        except (pickle.UnpicklingError, EOFError, TypeError, KeyError, IndexError, AttributeError) as error:
+        except (
+            pickle.UnpicklingError,
+            EOFError,
+            TypeError,
+            KeyError,
+            IndexError,
+            AttributeError,
+        ) as error:
             raise BackboneError(f"{str(path)!r} is not a readable state dict: {error}.") from error
         dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
         storages = {key: _read_storage(file, dtypes[key]) for key in keys}

@@ -1,1 +1,6 @@
-"""Room bundle."""
+"""The one file a user ends with."""
+
+from handful.bundle.archive import FORMAT_VERSION
+from handful.bundle.bundle import Bundle, Prediction, save_bundle, spec_facts
+
+__all__ = ["FORMAT_VERSION", "Bundle", "Prediction", "save_bundle", "spec_facts"]

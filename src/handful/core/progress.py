@@ -34,7 +34,15 @@ class Progress:
     2
     """
 
-    def __init__(self, what: str, total: int, *, unit: str = "images", quiet: bool = False, every: float = 10.0) -> None:
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        *,
+        unit: str = "images",
+        quiet: bool = False,
+        every: float = 10.0,
+    ) -> None:
         self.what, self.total, self.unit, self.quiet, self.every = what, total, unit, quiet, every
         self.done = 0
 
@@ -56,7 +64,12 @@ class Progress:
             self._said = time.monotonic()
             self._say()
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()
         elif not self.quiet and self.total and self.done:
@@ -65,7 +78,9 @@ class Progress:
     def _say(self) -> None:
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = self.done / seconds
-        sys.stderr.write(f"{self.what}: {self.done}/{self.total} {self.unit}, {rate:.0f} {self.unit}/s, {seconds:.1f} s\n")
+        sys.stderr.write(
+            f"{self.what}: {self.done}/{self.total} {self.unit}, {rate:.0f} {self.unit}/s, {seconds:.1f} s\n"
+        )
         sys.stderr.flush()
 
 
@@ -75,6 +90,11 @@ def _terminal_bar(unit: str):  # type: ignore[no-untyped-def]
     from rich.progress import Progress as Bar
 
     return Bar(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=False,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=False,
     )

@@ -52,7 +52,9 @@ class Estimate:
 
     def __post_init__(self) -> None:
         if not np.isnan(self.value) and not self.low <= self.value <= self.high:
-            raise ValueError(f"The interval of {self.what!r} must hold its value. Got {self.low!r} ≤ {self.value!r} ≤ {self.high!r}.")
+            raise ValueError(
+                f"The interval of {self.what!r} must hold its value. Got {self.low!r} ≤ {self.value!r} ≤ {self.high!r}."
+            )
 
     @property
     def is_measured(self) -> bool:
@@ -76,12 +78,15 @@ class Estimate:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values, NaN as ``None``."""
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(self).items()}
+        return {
+            k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(self).items()
+        }
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Estimate:
         """Return the estimate that `as_dict` wrote."""
-        return cls(**{k: float("nan") if v is None else v for k, v in fields.items()})
+        numbers: dict[str, Any] = {k: float("nan") if v is None else v for k, v in fields.items()}
+        return cls(**numbers)
 
     @classmethod
     def not_measurable(cls, what: str, why: str, n: int = 0) -> Estimate:

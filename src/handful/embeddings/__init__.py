@@ -1,1 +1,18 @@
-"""Room embeddings."""
+"""Vectors of images: computed once, kept, and searched."""
+
+from handful.embeddings.embed import embed
+from handful.embeddings.neighbours import nearest, pairs_above, unit
+from handful.embeddings.pipeline import BATCH_SIZE, Batch, run_batches, usable_cores
+from handful.embeddings.store import VectorStore
+
+__all__ = [
+    "BATCH_SIZE",
+    "Batch",
+    "VectorStore",
+    "embed",
+    "nearest",
+    "pairs_above",
+    "run_batches",
+    "unit",
+    "usable_cores",
+]

@@ -1,1 +1,78 @@
-"""Room jobs."""
+"""The verbs a person says, as functions; the command line and the pages call these alone."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handful.jobs.backbone import BackboneChoice
+    from handful.jobs.demo import DemoOutcome, demo
+    from handful.jobs.doctor import doctor, list_backbones
+    from handful.jobs.embed import embed_folder
+    from handful.jobs.fit import FitResult, Thresholds, fit
+    from handful.jobs.folder import (
+        export_labels,
+        import_labels,
+        read_report,
+        status,
+        undo_import,
+        write_report,
+    )
+    from handful.jobs.predict import Row, least_certain, predict
+    from handful.jobs.predictor import Predictor
+    from handful.project import escape_cell
+    from handful.report import summary_table
+
+_HOMES = {
+    "BackboneChoice": "handful.jobs.backbone",
+    "DemoOutcome": "handful.jobs.demo",
+    "FitResult": "handful.jobs.fit",
+    "Predictor": "handful.jobs.predictor",
+    "Row": "handful.jobs.predict",
+    "Thresholds": "handful.jobs.fit",
+    "demo": "handful.jobs.demo",
+    "doctor": "handful.jobs.doctor",
+    "embed_folder": "handful.jobs.embed",
+    "escape_cell": "handful.project",
+    "export_labels": "handful.jobs.folder",
+    "fit": "handful.jobs.fit",
+    "import_labels": "handful.jobs.folder",
+    "least_certain": "handful.jobs.predict",
+    "list_backbones": "handful.jobs.doctor",
+    "predict": "handful.jobs.predict",
+    "read_report": "handful.jobs.folder",
+    "status": "handful.jobs.folder",
+    "summary_table": "handful.report",
+    "undo_import": "handful.jobs.folder",
+    "write_report": "handful.jobs.folder",
+}
+
+__all__ = [
+    "BackboneChoice",
+    "DemoOutcome",
+    "FitResult",
+    "Predictor",
+    "Row",
+    "Thresholds",
+    "demo",
+    "doctor",
+    "embed_folder",
+    "escape_cell",
+    "export_labels",
+    "fit",
+    "import_labels",
+    "least_certain",
+    "list_backbones",
+    "predict",
+    "read_report",
+    "status",
+    "summary_table",
+    "undo_import",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a verb when it is first used, so that a prediction does not wait for what fitting needs."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

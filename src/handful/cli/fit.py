@@ -1,0 +1,80 @@
+"""``handful fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from handful.cli.options import (
+    backbone_choice,
+    backbone_options,
+    class_rate,
+    echo_json,
+    file,
+    images_argument,
+    json_option,
+    project_option,
+    quiet_option,
+)  # fmt: skip
+
+
+@click.command()
+@images_argument
+@click.option(
+    "-o",
+    "--output",
+    type=file,
+    default="model.handful",
+    show_default=True,
+    help="The model file to write.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["auto", "prototypes", "nearest_neighbours", "linear_probe"]),
+    default="auto",
+    show_default=True,
+    help="Auto compares all on the same folds.",
+)
+@click.option("--max-unknown", type=click.FloatRange(0, 1, max_open=True), default=0.05, show_default=True,
+              help="Share of images like the labelled ones that may be called unknown.")  # fmt: skip
+@click.option(
+    "--max-miss",
+    metavar="CLASS=RATE",
+    callback=class_rate,
+    help="Choose the threshold at which CLASS is missed at most this often.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same result.",
+)
+@backbone_options
+@project_option
+@json_option
+@quiet_option
+def fit(
+    images: Path, output: Path, method: str, max_unknown: float, max_miss: tuple[str, float] | None, seed: int,
+    project_dir: Path | None, as_json: bool, quiet: bool, **backbone: Any,
+) -> None:  # fmt: skip
+    """Make a classifier from the folder IMAGES, and measure how good it is.
+
+    Scans the folder, embeds new images, compares the methods, measures the accuracy with an
+    interval, and writes one model file. Run it again after labelling more: only what changed is
+    computed.
+    """
+    from handful.cli.printing import print_summary
+    from handful.jobs import Thresholds
+    from handful.jobs import fit as job
+
+    result = job(
+        images, output, method=method, backbone=backbone_choice(backbone), thresholds=Thresholds(max_unknown, max_miss),
+        random_state=seed, project_dir=project_dir, quiet=quiet or as_json,
+    )  # fmt: skip
+    if as_json:
+        echo_json({"model": str(result.bundle), "report": str(result.report_html), **result.report})
+    else:
+        print_summary(result)

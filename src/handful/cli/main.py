@@ -1,0 +1,127 @@
+"""The group of commands, its settings file, and the one place where errors become messages."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from handful import __version__
+from handful.cli.backbones import backbones
+from handful.cli.demo import demo
+from handful.cli.doctor import doctor
+from handful.cli.embed import embed
+from handful.cli.export import export
+from handful.cli.fit import fit
+from handful.cli.import_labels import import_labels
+from handful.cli.predict import predict
+from handful.cli.report import report
+from handful.cli.serve import serve
+from handful.cli.status import status
+
+SETTINGS_FILE = "handful.toml"
+
+
+class _Commands(click.Group):
+    """Turns the errors that a user can cause into one message and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Stopped. Finished work is kept; the same command goes on.", err=True)
+            sys.exit(130)
+        except Exception as error:
+            message = _message(error)
+            if message is None:
+                raise
+            raise click.ClickException(message) from error
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of use, not of the alphabet
+
+
+def _message(error: Exception) -> str | None:
+    """Return what to tell the user, None for an error that is ours."""
+    from handful.core import HandfulError
+
+    if isinstance(error, HandfulError):
+        return str(error)
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return f"{error.strerror or error}: {error.filename or 'while writing'}."
+    return None
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="handful")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    r"""Image classifiers from a handful of labels.
+
+    \b
+    handful fit IMAGES                     a folder in, model.handful out
+    handful predict model.handful PHOTOS   classify new images
+    handful status IMAGES                  what is there
+
+    IMAGES is a folder whose sub-folders are named like their classes; images at its root or in
+    `unlabelled/` have no label yet. State is kept in IMAGES/.handful; images are never changed.
+    Options may also stand in a file handful.toml here, in a section named like the command.
+    """
+    ctx.default_map = read_settings(Path(SETTINGS_FILE))
+
+
+def read_settings(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the options of the settings file by command, checked by name."""
+    if not path.is_file():
+        return {}
+    try:
+        sections = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{path} is not readable TOML: {error}.") from error
+    problems = [
+        problem for name, options in sections.items() for problem in _problems(name, options)
+    ]
+    if problems:
+        raise click.ClickException(f"{path}: {'; '.join(problems)}.")
+    return {
+        name: {key.replace("-", "_"): value for key, value in options.items()}
+        for name, options in sections.items()
+    }
+
+
+def _problems(name: str, options: Any) -> list[str]:
+    from handful.core import did_you_mean
+
+    command = main.commands.get(name)
+    if command is None or not isinstance(options, dict):
+        return [f"no command {name!r}{did_you_mean(name, main.commands)}"]
+    known = [
+        parameter.name or "" for parameter in command.params if isinstance(parameter, click.Option)
+    ]
+    return [
+        f"[{name}] has no option {key!r}{did_you_mean(key.replace('-', '_'), known)}"
+        for key in options
+        if key.replace("-", "_") not in known
+    ]
+
+
+for _command in (
+    fit,
+    predict,
+    serve,
+    status,
+    report,
+    import_labels,
+    export,
+    embed,
+    backbones,
+    doctor,
+    demo,
+):
+    main.add_command(_command)

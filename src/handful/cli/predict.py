@@ -1,0 +1,51 @@
+"""``handful predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from handful.cli.options import file, jobs_option, quiet_option
+
+
+@click.command()
+@click.argument("model", type=file)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
+@click.option(
+    "--review",
+    metavar="N",
+    type=click.IntRange(1),
+    help="List only the N images most worth labelling.",
+)
+@jobs_option
+@quiet_option
+def predict(
+    model: Path,
+    images: tuple[Path, ...],
+    form: str,
+    as_json: bool,
+    review: int | None,
+    n_jobs: int | None,
+    quiet: bool,
+) -> None:
+    """Classify IMAGES (files, or folders at any depth) with the file MODEL.
+
+    `known` is the share of labelled images that are less typical than this one; below the
+    model's threshold the image is called unknown. A bad image is listed with the reason; the exit
+    code is 1 only if none could be used.
+    """
+    from handful.cli.printing import print_rows
+    from handful.jobs import predict as job
+
+    rows = job(model, images, n_jobs=n_jobs, quiet=quiet)
+    if not print_rows(rows, "jsonl" if as_json else form, review=review):
+        raise click.exceptions.Exit(1)

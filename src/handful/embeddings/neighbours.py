@@ -1,0 +1,82 @@
+"""Exact nearest neighbours by cosine similarity, a block of rows at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from handful.core import Float32, Int
+
+_BLOCK = 1024
+
+
+def unit(X: Float32) -> Float32:
+    """Return the rows of ``X`` scaled to length 1; a zero row stays zero."""
+    length = np.linalg.norm(X, axis=1, keepdims=True)
+    return (X / np.maximum(length, 1e-12)).astype(np.float32)
+
+
+def nearest(queries: Float32, X: Float32, n_neighbors: int) -> tuple[Int, Float32]:
+    """Return the most similar rows of ``X`` for each query.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (n_queries, dim)
+    X : ndarray of shape (n_samples, dim)
+    n_neighbors : int
+        At least 1; clipped to ``n_samples``.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_queries, n_neighbors), int64
+        Rows of ``X``, the most similar first; ties by the lower row.
+    similarity : ndarray of the same shape, float32
+        Cosine, in ``[-1, 1]``, higher is closer.
+
+    Examples
+    --------
+    >>> X = np.eye(3, dtype=np.float32)
+    >>> nearest(X[:1], X, 1)[0]
+    array([[0]])
+    """
+    k = min(n_neighbors, len(X))
+    X = unit(X)
+    indices = np.empty((len(queries), k), np.int64)
+    similarity = np.empty((len(queries), k), np.float32)
+    for start in range(0, len(queries), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        cosines = unit(queries[block]) @ X.T
+        candidates = np.sort(np.argpartition(cosines, -k, axis=1)[:, -k:], axis=1)
+        order = np.argsort(-np.take_along_axis(cosines, candidates, 1), axis=1, kind="stable")
+        indices[block] = np.take_along_axis(candidates, order, 1)
+        similarity[block] = np.take_along_axis(cosines, indices[block], 1)
+    return indices, similarity
+
+
+def pairs_above(X: Float32, threshold: float) -> tuple[Int, Float32]:
+    """Return every pair of rows whose cosine similarity reaches ``threshold``.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, dim)
+    threshold : float
+        In ``(-1, 1]``.
+
+    Returns
+    -------
+    pairs : ndarray of shape (n_pairs, 2), int64
+        The lower row first, sorted.
+    similarity : ndarray of shape (n_pairs,), float32
+
+    Examples
+    --------
+    >>> pairs_above(np.array([[1, 0], [0, 1], [2, 0]], np.float32), 0.9)[0]
+    array([[0, 2]])
+    """
+    X = unit(X)
+    pairs, similarity = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
+    for start in range(0, len(X), _BLOCK):
+        cosines = X[start : start + _BLOCK] @ X[start:].T
+        rows, columns = np.nonzero(np.triu(cosines >= threshold, k=1))
+        pairs.append(np.stack([rows, columns], axis=1) + start)
+        similarity.append(cosines[rows, columns])
+    return np.concatenate(pairs), np.concatenate(similarity)

@@ -1,0 +1,109 @@
+"""Decode and run a network on many images at once, in a bounded amount of memory.
+
+Each worker decodes a batch and runs the network on it, on one thread. Image
+decoding and ONNX Runtime both release the interpreter's lock, so the workers
+keep every core busy, and no core waits for another, while the caller writes
+what is finished. At most two batches a worker are under way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handful.core import Array, ImageError, UInt8
+from handful.images import Preprocess, decode
+
+BATCH_SIZE = 8  # fixed: a vector must not depend on how many images come with it
+
+Source = Path | bytes
+Infer = Callable[[UInt8], tuple[Array, ...]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the network gave for some of the images.
+
+    Parameters
+    ----------
+    done : list of int
+        Positions of the images in the order of the sources.
+    outputs : tuple of ndarray
+        One row for each of ``done``.
+    failed : dict of int to str
+        Position and reason of each image that could not be used.
+    """
+
+    done: list[int]
+    outputs: tuple[Array, ...]
+    failed: dict[int, str]
+
+
+def run_batches(
+    sources: Sequence[Source], preprocess: Preprocess, infer: Infer, *, n_jobs: int | None = None
+) -> Generator[Batch, None, None]:
+    """Yield the network's outputs for the images, in order.
+
+    Parameters
+    ----------
+    sources : sequence of Path or bytes
+        The image files.
+    preprocess : Preprocess
+        The network's.
+    infer : callable
+        uint8 [8, side, side, 3] to a tuple of arrays with 8 rows; called from
+        several threads at once.
+    n_jobs : int, optional
+        Workers; the cores this process may use by default.
+
+    Yields
+    ------
+    Batch
+        A bad image is named in ``failed`` and never stops the run.
+    """
+    workers = n_jobs or usable_cores()
+    starts = iter(range(0, len(sources), BATCH_SIZE))
+    pending: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
+        try:
+            for start in starts:
+                part = sources[start : start + BATCH_SIZE]
+                pending.append(pool.submit(_one_batch, start, part, preprocess, infer))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _one_batch(
+    start: int, sources: Sequence[Source], preprocess: Preprocess, infer: Infer
+) -> Batch:
+    side = preprocess.side
+    images = np.zeros((BATCH_SIZE, side, side, 3), np.uint8)
+    rows: list[int] = []
+    failed: dict[int, str] = {}
+    for row, source in enumerate(sources):
+        try:
+            images[row] = decode(source, preprocess)
+            rows.append(row)
+        except ImageError as error:
+            failed[start + row] = str(error)
+    outputs: tuple[Any, ...] = infer(images) if rows else ()
+    return Batch([start + row for row in rows], tuple(output[rows] for output in outputs), failed)

@@ -1,0 +1,59 @@
+"""The choice of a backbone and its preprocessing, as a person gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handful.backbones import DEFAULT, OnnxBackbone, load_backbone
+
+
+@dataclass(frozen=True)
+class BackboneChoice:
+    """Which backbone to use and what to change of its preprocessing.
+
+    Parameters
+    ----------
+    name : str, default="efficientnet_lite0"
+        A name of `handful backbones`.
+    weights : Path, optional
+        A weights file for a timm model.
+    download : bool, default=False
+        Whether missing timm weights may be fetched.
+    size : int, optional
+        Input side in pixels; the weights' own by default.
+    crop : tuple of 4 floats, optional
+        Left, top, right, bottom of the part to look at, as fractions of the
+        upright image.
+    tiles : int, default=1
+        Look at ``tiles`` × ``tiles`` squares of each image, for small defects.
+    """
+
+    name: str = DEFAULT
+    weights: Path | None = None
+    download: bool = False
+    size: int | None = None
+    crop: tuple[float, float, float, float] | None = None
+    tiles: int = 1
+
+    def load(self, white: int | None = None) -> OnnxBackbone:
+        """Return the backbone, for a data set whose 16-bit white is ``white``.
+
+        Raises
+        ------
+        BackboneError
+            If it cannot be loaded or a number is out of range.
+        """
+        changes: dict[str, Any] = {
+            "tiles": self.tiles,
+            "size": self.size,
+            "crop": self.crop,
+            "white": white,
+        }
+        return load_backbone(
+            self.name,
+            weights=self.weights,
+            download=self.download,
+            preprocess={key: value for key, value in changes.items() if value is not None},
+        )

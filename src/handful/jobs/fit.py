@@ -1,0 +1,302 @@
+"""The main job: a folder of images in, an honest small classifier out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handful import __version__
+from handful.bundle import save_bundle
+from handful.core import (
+    Array,
+    Bool,
+    Estimate,
+    Float32,
+    Int,
+    ProjectError,
+    did_you_mean,
+    listed,
+    stream,
+)
+from handful.heads import ConformalSets, KnownScorer
+from handful.images import decode
+from handful.jobs.backbone import BackboneChoice
+from handful.jobs.methods import heads
+from handful.jobs.near_duplicates import find_near_duplicates
+from handful.jobs.reporting import build_report, strip_names, write_run
+from handful.jobs.workspace import Workspace, open_workspace
+from handful.measure import (
+    LearningCurve,
+    OperatingPoint,
+    TestFigures,
+    Validation,
+    learning_curve,
+    operating_point,
+    test_accuracy,
+    validate,
+)
+from handful.project import Image, group_by_duplicates
+
+SETS_ALPHA = 0.1  # prediction sets miss the right class this often
+_VERIFIED = 16  # real images on which the bundle is compared with Python
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When to say "unknown", and one class that must not be missed.
+
+    Parameters
+    ----------
+    max_unknown : float, default=0.05
+        Share of images like the labelled ones that may be called unknown.
+    max_miss : tuple of (str, float), optional
+        A class and the largest share of its images that may be missed.
+    """
+
+    max_unknown: float = 0.05
+    max_miss: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What ``fit`` made.
+
+    Parameters
+    ----------
+    bundle : Path
+        The model file.
+    report_html, report_json : Path
+        The report of this run, in the project's ``runs`` folder.
+    report : dict
+        The content of ``report_json``.
+    """
+
+    bundle: Path
+    report_html: Path
+    report_json: Path
+    report: dict[str, Any] = field(repr=False)
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Accuracy on new images mixed like the labelled ones."""
+        return Estimate.from_dict(self.report["accuracy"])
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labelled images as arrays; a row an image.
+
+    Parameters
+    ----------
+    images : list of Image
+    X : ndarray of shape (n, dim), float32
+    y : ndarray of shape (n,), str
+    groups : ndarray of shape (n,), int
+        Duplicates and the user's groups share a number.
+    is_test : ndarray of shape (n,), bool
+        Rows of the user's own test split: never fitted on.
+    """
+
+    images: list[Image]
+    X: Float32
+    y: Array
+    groups: Int
+    is_test: Bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that was measured, for the report and the bundle."""
+
+    validation: Validation | None
+    curve: LearningCurve | None
+    test: TestFigures | None
+    point: OperatingPoint | None
+    sets: ConformalSets | None
+
+
+def fit(
+    images: Path | str,
+    output: Path | str = "model.handful",
+    *,
+    method: str = "auto",
+    backbone: BackboneChoice | None = None,
+    thresholds: Thresholds | None = None,
+    random_state: int = 0,
+    project_dir: Path | None = None,
+    quiet: bool = False,
+) -> FitResult:
+    """Scan, embed, compare methods, measure, and write one file that classifies new images.
+
+    Parameters
+    ----------
+    images : Path or str
+        A folder. Its class folders, or labels imported before, say what is what.
+    output : Path or str, default="model.handful"
+        The model file.
+    method : {"auto", "prototypes", "nearest_neighbours", "linear_probe"}, default="auto"
+        Auto compares all on the same folds.
+    backbone : BackboneChoice, optional
+        The packaged one by default.
+    thresholds : Thresholds, optional
+        When to say "unknown"; a class that must not be missed.
+    random_state : int, default=0
+        Seed: the same seed gives the same result on the same machine.
+    project_dir : Path, optional
+        Where the state is kept, ``.handful`` in the folder by default.
+    quiet : bool, default=False
+        Show no progress.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    ProjectError
+        If there is no image or no label.
+    BackboneError, StoreError, BundleError
+        As their names say; the message says what to do.
+    """
+    candidates, limits = heads(method), thresholds or Thresholds()
+    start = time.perf_counter()
+    with open_workspace(
+        Path(images), backbone or BackboneChoice(), project_dir=project_dir, quiet=quiet
+    ) as work:
+        with work.timed("near-duplicates"):
+            labelled = load_labelled(work)
+        train = ~labelled.is_test
+        _check_labels(labelled.y[train], limits)
+        with work.timed("measure"):
+            measured = _measure(candidates, labelled, limits, random_state, quiet)
+        name = measured.validation.chosen if measured.validation else next(iter(candidates))
+        with work.timed("fit"):
+            head = candidates[name].fit(labelled.X[train], labelled.y[train])
+            known = KnownScorer(limits.max_unknown).fit(labelled.X[train])
+        report = build_report(
+            work, labelled, head, known, measured, method=name, random_state=random_state
+        )
+        work.seconds["total"] = round(time.perf_counter() - start, 3)
+        report["seconds"] = dict(work.seconds)
+        path = Path(output)
+        save_bundle(
+            path, backbone=work.backbone, head=head, known=known, info=_facts(report, labelled, measured, name),
+            report=strip_names(report), images=_some_images(work, labelled, random_state),
+        )  # fmt: skip
+        page, data = write_run(work, report)
+        return FitResult(path, page, data, report)
+
+
+def load_labelled(work: Workspace) -> Labelled:
+    """Return the labelled images with their vectors, labels and duplicate-safe groups.
+
+    Raises
+    ------
+    ProjectError
+        If no image has a label.
+    """
+    images = [image for image in work.images if image.label is not None]
+    if not images:
+        raise ProjectError(
+            f"None of the {len(work.images)} images in {str(work.project.root)!r} has a "
+            "label. Put some of them in folders named "
+            "like their classes, or import a CSV file: handful import IMAGES labels.csv (columns path,label)."
+        )
+    hashes = [image.hash for image in images]
+    pairs = find_near_duplicates(work, images)
+    groups = group_by_duplicates(hashes, pairs, [image.group for image in images])
+    is_test = np.array([image.split == "test" for image in images])
+    leaks = np.isin(groups, groups[~is_test]) & is_test
+    keep = np.flatnonzero(~leaks)
+    return Labelled(
+        [images[row] for row in keep], work.store.rows([hashes[row] for row in keep]),
+        np.array([images[row].label for row in keep]), groups[keep], is_test[keep],
+    )  # fmt: skip
+
+
+def _check_labels(y: Array, limits: Thresholds) -> None:
+    if len(y) == 0:
+        raise ProjectError(
+            "Every labelled image is in the test split. Label some images outside it."
+        )
+    if limits.max_miss and limits.max_miss[0] not in set(y):
+        name = limits.max_miss[0]
+        raise ProjectError(
+            f"--max-miss names the class {name!r}, which has no "
+            f"label{did_you_mean(name, set(y))}. Classes: {listed(sorted(set(y)))}."
+        )
+
+
+def _measure(
+    candidates: dict[str, Any], data: Labelled, limits: Thresholds, random_state: int, quiet: bool
+) -> Measured:
+    train = ~data.is_test
+    X, y, groups = data.X[train], data.y[train], data.groups[train]
+    if len(set(y)) < 2:
+        return Measured(None, None, None, None, None)
+    validation = validate(candidates, X, y, groups=groups, random_state=random_state, quiet=quiet)
+    head = candidates[validation.chosen]
+    curve = learning_curve(head, X, y, groups=groups, random_state=random_state, quiet=quiet)
+    proba = validation.methods[validation.chosen].oof_proba
+    seen = ~np.isnan(proba).any(axis=1)
+    point = None
+    if limits.max_miss:
+        point = operating_point(
+            proba[seen], y[seen], limits.max_miss[0], limits.max_miss[1], classes=validation.classes
+        )
+    sets = (
+        ConformalSets(SETS_ALPHA).fit(proba[seen], y[seen], classes=validation.classes)
+        if seen.any()
+        else None
+    )
+    return Measured(validation, curve, _test(head, data), point, sets)
+
+
+def _test(head: Any, data: Labelled) -> TestFigures | None:
+    """Return the accuracy on the user's own test split, by a head that saw none of it."""
+    train, test = ~data.is_test, data.is_test
+    if not test.any():
+        return None
+    head = head.fit(data.X[train], data.y[train])
+    return test_accuracy(
+        data.y[test], head.predict_proba(data.X[test]), classes=list(head.classes_)
+    )
+
+
+def _facts(
+    report: dict[str, Any], data: Labelled, measured: Measured, method: str
+) -> dict[str, Any]:
+    X = data.X[~data.is_test].astype(np.float64)
+    rounded = {"mean": X.mean(axis=0), "std": X.std(axis=0)}
+    thresholds: dict[str, Any] = {}
+    if measured.point:
+        thresholds["operating_point"] = {
+            "class": measured.point.class_name,
+            "threshold": measured.point.threshold,
+        }
+    if measured.sets:
+        thresholds["prediction_sets"] = {
+            "alpha": SETS_ALPHA,
+            "probability": float(measured.sets.threshold_),
+        }
+    return {
+        "handful": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "method": method,
+        "accuracy": report["accuracy"],
+        "thresholds": thresholds,
+        "reference": {
+            **{key: [float(f"{v:.6g}") for v in value] for key, value in rounded.items()},
+            "n": len(X),
+        },
+    }
+
+
+def _some_images(work: Workspace, data: Labelled, random_state: int) -> Any:
+    rows = stream(random_state, "verify").permutation(len(data.images))[:_VERIFIED]
+    return np.stack([decode(data.images[row].path, work.backbone.spec.preprocess) for row in rows])

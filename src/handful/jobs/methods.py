@@ -1,0 +1,33 @@
+"""The heads that ``fit`` compares, the simplest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+METHODS = ("prototypes", "nearest_neighbours", "linear_probe")
+
+
+def heads(method: str) -> dict[str, Any]:
+    """Return the unfitted, calibrated heads of ``--method``: all of them for ``"auto"``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+
+    Examples
+    --------
+    >>> list(heads("prototypes"))
+    ['prototypes']
+    """
+    from handful.heads import LinearProbe, NearestNeighbours, PrototypeClassifier, TemperatureScaled
+
+    known = {
+        "prototypes": PrototypeClassifier(),
+        "nearest_neighbours": NearestNeighbours(),
+        "linear_probe": LinearProbe(),
+    }
+    if method != "auto" and method not in known:
+        raise ValueError(f"No method {method!r}. Expected auto, {', '.join(METHODS)}.")
+    names = METHODS if method == "auto" else (method,)
+    return {name: TemperatureScaled(known[name]) for name in names}

@@ -1,0 +1,207 @@
+"""The report of a run: one JSON file with every figure, one page to read."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from handful import __version__
+from handful.bundle import spec_facts
+from handful.core import Array, Estimate, ImageError, ProjectError, write_atomically
+from handful.images import thumbnail
+from handful.jobs.workspace import Workspace
+from handful.project import Project
+from handful.report import render
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+    from handful.jobs.fit import Labelled, Measured
+
+FORMAT_VERSION = 1
+_GALLERY = 24
+_ONE_CLASS = "there is one class: nothing to tell it from"
+
+
+def build_report(
+    work: Workspace,
+    data: Labelled,
+    head: Any,
+    known: Any,
+    measured: Measured,
+    *,
+    method: str,
+    random_state: int,
+) -> dict[str, Any]:
+    """Return the report as JSON values; see docs/reference/report.md for its fields."""
+    validation = measured.validation
+    figures = validation.methods[method] if validation else None
+    unmeasured = Estimate.not_measurable("accuracy", _ONE_CLASS)
+    return {
+        "format_version": FORMAT_VERSION,
+        "handful": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "random_state": random_state,
+        "data": _data(work, data),
+        "backbone": spec_facts(work.backbone.spec),
+        "methods": [
+            {"name": m.name, "accuracy": m.accuracy.as_dict(), "seconds": round(m.seconds, 3), "chosen": m.name == method}
+            for m in (validation.methods.values() if validation else ())
+        ],
+        "chosen": {"name": method, "why": validation.why if validation else _ONE_CLASS},
+        "accuracy": (validation.accuracy if validation else unmeasured).as_dict(),
+        **{
+            key: (getattr(figures, key) if figures else unmeasured).as_dict()
+            for key in ("balanced_accuracy", "macro_f1", "ece")
+        },
+        "per_class": [c.as_dict() for c in figures.per_class] if figures else [],
+        "confusion": {"classes": validation.classes, "counts": figures.confusion.tolist()} if validation and figures else None,
+        "reliability": [b.as_dict() for b in figures.reliability] if figures else [],
+        **(measured.curve.as_dict() if measured.curve else {"learning_curve": [], "expected_gain": None}),
+        "test": measured.test.as_dict() if measured.test else None,
+        "open_set": {"threshold": float(known.threshold_), "what": f"{100 * known.max_unknown:g} % of images like the labelled ones fall below it"},
+        "operating_point": measured.point.as_dict() if measured.point else None,
+        "uncertain": _uncertain(work, data, head, figures),
+        "mislabelled": _mislabelled(data, validation.classes, figures.oof_proba) if validation and figures else [],
+    }  # fmt: skip
+
+
+def strip_names(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the report without any image's name, for the bundle."""
+    data = report["data"]
+    counted = {key: len(data[key]) for key in ("unusable", "near_duplicates", "contradictions")}
+    kept = {key: value for key, value in report.items() if key not in ("uncertain", "mislabelled")}
+    return {**kept, "data": {**data, **counted}}
+
+
+def write_run(work: Workspace, report: dict[str, Any]) -> tuple[Path, Path]:
+    """Write ``report.html`` and ``report.json`` into a new folder of the project's runs."""
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+    folder = work.project.folder / "runs" / name
+    page, data = folder / "report.html", folder / "report.json"
+    write_atomically(
+        data, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False).encode()
+    )
+    write_atomically(page, render(report, image_opener(work.project)).encode())
+    return page, data
+
+
+def latest_report(project: Project) -> dict[str, Any]:
+    """Return the report of the project's last finished run.
+
+    Raises
+    ------
+    ProjectError
+        If there is none.
+    """
+    runs = sorted((project.folder / "runs").glob("*/report.json"))
+    if not runs:
+        raise ProjectError(
+            f"There is no finished run in {str(project.folder)!r}. Run: handful fit {project.root}"
+        )
+    report: dict[str, Any] = json.loads(runs[-1].read_text(encoding="utf-8"))
+    return report
+
+
+def image_opener(project: Project) -> Callable[[str], PillowImage.Image | None]:
+    """Return the function that opens an image of the report by its name, None where it is gone."""
+    paths = {image.name: image.path for image in project.images()}
+    white = project.setting("white") or 65535
+
+    def open_image(name: str) -> PillowImage.Image | None:
+        try:
+            return thumbnail(paths[name], 160, white=white)
+        except (KeyError, ImageError):
+            return None
+
+    return open_image
+
+
+def _data(work: Workspace, data: Labelled) -> dict[str, Any]:
+    project, labels = work.project, {image.hash: image for image in work.images}
+    counts = Counter(image.label for image in work.images if image.label is not None)
+    pairs = [
+        (labels[a], labels[b])
+        for a, b in sorted(project.near_duplicates())
+        if a in labels and b in labels
+    ]
+    return {
+        "images": len(work.images),
+        "labelled": sum(counts.values()),
+        "unlabelled": len(work.images) - sum(counts.values()),
+        "classes": [{"name": name, "n": n} for name, n in sorted(counts.items())],
+        "splits": dict(Counter(image.split or "none" for image in work.images)),
+        "left_out_of_test": sum(counts.values()) - len(data.images),
+        "unusable": [{"name": bad.name, "reason": bad.reason} for bad in project.unusable()],
+        "near_duplicates": [
+            {"a": a.name, "b": b.name, "label_a": a.label, "label_b": b.label} for a, b in pairs
+        ],
+        "contradictions": [
+            {"names": list(c.names), "labels": list(c.labels)} for c in project.contradictions()
+        ],
+    }
+
+
+def _uncertain(work: Workspace, data: Labelled, head: Any, figures: Any) -> list[dict[str, Any]]:
+    """Return the least confident unlabelled images, or labelled ones where all have a label."""
+    unlabelled = {image.hash: image for image in work.images if image.label is None}
+    found: list[tuple[float, str, str | None, str]] = []
+    for hashes, X in work.store.blocks(list(unlabelled)):
+        proba = head.predict_proba(X)
+        confidence, best = proba.max(axis=1), head.classes_[proba.argmax(axis=1)]
+        found += [
+            (float(c), unlabelled[h].name, None, str(b))
+            for c, h, b in zip(confidence, hashes, best, strict=True)
+        ]
+        found = sorted(found)[:_GALLERY]
+    if not unlabelled and figures is not None:
+        found = _least_confident(data, head.classes_, figures.oof_proba)
+    return [
+        {"name": n, "label": label, "prediction": p, "confidence": round(c, 4)}
+        for c, n, label, p in found
+    ]
+
+
+def _least_confident(
+    data: Labelled, classes: Array, proba: Array
+) -> list[tuple[float, str, str | None, str]]:
+    images = [
+        image for image, is_test in zip(data.images, data.is_test, strict=True) if not is_test
+    ]
+    confidence = np.where(np.isnan(proba).any(axis=1), np.inf, proba.max(axis=1))
+    rows = [
+        row
+        for row in np.argsort(confidence, kind="stable")[:_GALLERY]
+        if np.isfinite(confidence[row])
+    ]
+    return [
+        (float(confidence[r]), images[r].name, images[r].label, str(classes[proba[r].argmax()]))
+        for r in rows
+    ]
+
+
+def _mislabelled(data: Labelled, classes: list[Any], proba: Array) -> list[dict[str, Any]]:
+    """Return the images whose label the out-of-fold prediction doubts most."""
+    images = [
+        image for image, is_test in zip(data.images, data.is_test, strict=True) if not is_test
+    ]
+    own = np.array([classes.index(image.label) for image in images])
+    in_label = np.nan_to_num(proba[np.arange(len(own)), own], nan=np.inf)
+    best = np.nan_to_num(proba, nan=-1).argmax(axis=1)
+    doubtful = [
+        row
+        for row in np.argsort(in_label, kind="stable")
+        if best[row] != own[row] and in_label[row] < 0.5
+    ]
+    return [
+        {"name": images[row].name, "label": images[row].label, "prediction": str(classes[best[row]]),
+         "confidence_in_label": round(float(in_label[row]), 4)}
+        for row in doubtful[:_GALLERY]
+    ]  # fmt: skip

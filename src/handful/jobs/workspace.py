@@ -1,0 +1,138 @@
+"""An opened folder of images with its vectors: where every job on a folder begins."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from handful.backbones import OnnxBackbone
+from handful.core import ProjectError
+from handful.embeddings import VectorStore, embed
+from handful.images import white_level
+from handful.jobs.backbone import BackboneChoice
+from handful.project import Image, Project, ScanReport
+
+_DEEP = {".png", ".tif", ".tiff"}
+
+
+@dataclass
+class Workspace:
+    """A project, scanned and embedded.
+
+    Parameters
+    ----------
+    project : Project
+        Open.
+    scanned : ScanReport
+        What the scan found.
+    backbone : OnnxBackbone
+        The one that made the vectors.
+    store : VectorStore
+        Has a vector for each of ``images``.
+    images : list of Image
+        The usable ones, one for each content hash.
+    seconds : dict of str to float
+        Wall time of each stage.
+    """
+
+    project: Project
+    scanned: ScanReport
+    backbone: OnnxBackbone
+    store: VectorStore
+    images: list[Image]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the wall time of the block to a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - start, 3)
+
+
+@contextmanager
+def open_workspace(
+    folder: Path,
+    choice: BackboneChoice,
+    *,
+    project_dir: Path | None = None,
+    n_jobs: int | None = None,
+    quiet: bool = False,
+) -> Iterator[Workspace]:
+    """Open a folder's project, scan it and embed what is new.
+
+    Parameters
+    ----------
+    folder : Path
+        The images.
+    choice : BackboneChoice
+        What to embed with.
+    project_dir : Path, optional
+        Where the state is kept, ``.handful`` in the folder by default.
+    n_jobs : int, optional
+        Threads; the usable cores by default.
+    quiet : bool, default=False
+        Show no progress.
+
+    Raises
+    ------
+    ProjectError
+        If no image is left to work with; the message lists the reasons.
+    """
+    with Project.open(folder, project_dir=project_dir) as project:
+        start = time.perf_counter()
+        scanned = project.scan(quiet=quiet)
+        backbone = choice.load(_white(project))
+        seconds = {"scan": round(time.perf_counter() - start, 3)}
+        store = VectorStore(
+            project.folder / "embeddings", backbone.spec.fingerprint, backbone.spec.dim
+        )
+        workspace = Workspace(project, scanned, backbone, store, [], seconds)
+        with workspace.timed("embed"):
+            failed = embed(
+                store,
+                backbone,
+                {i.hash: i.path for i in project.images()},
+                n_jobs=n_jobs,
+                quiet=quiet,
+            )
+            project.mark_unusable(failed)
+        workspace.images = project.images()
+        _refuse_empty(project, workspace.images)
+        yield workspace
+
+
+def _white(project: Project) -> int | None:
+    """Return the white of the data set's 16-bit images, decided once and kept.
+
+    Headers are read again only when files that can be 16-bit came or went.
+    """
+    white: int | None = project.setting("white")
+    deep = [image for image in project.images() if image.path.suffix.lower() in _DEEP]
+    looked_at = hashlib.blake2b(
+        "".join(sorted(image.hash for image in deep)).encode(), digest_size=16
+    ).hexdigest()
+    if white is None and project.setting("white_looked_at") != looked_at:
+        white = white_level([image.path for image in deep])
+        project.set_setting("white", white)
+        project.set_setting("white_looked_at", looked_at)
+    return white
+
+
+def _refuse_empty(project: Project, images: list[Image]) -> None:
+    if images:
+        return
+    unusable = project.unusable()
+    reasons = "; ".join(f"{bad.name}: {bad.reason}" for bad in unusable[:5])
+    found = (
+        f"None of the {len(unusable)} image files can be used ({reasons})"
+        if unusable
+        else "There is no image file"
+    )
+    raise ProjectError(
+        f"{found} in {str(project.root)!r}. Put JPEG, PNG, WebP, TIFF, BMP or GIF files there."
+    )
