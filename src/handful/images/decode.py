@@ -13,7 +13,7 @@ from typing import BinaryIO
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from handful.core import ImageError, UInt8
-from handful.images.formats import MAX_PIXELS, MAX_SCALED_PIXELS, check_pixels, open_file, opened
+from handful.images.formats import MAX_PIXELS, MAX_SCALED_PIXELS, check_pixels, opened
 from handful.images.preprocess import Preprocess
 from handful.images.sixteen_bit import is_sixteen_bit, to_eight_bits
 
@@ -63,12 +63,13 @@ def decode(source: Path | bytes, preprocess: Preprocess) -> UInt8:
     ((32, 32, 3), 255)
     """
     with opened(source) as (image, file):
+        pixels = _eight_bits(image, file, preprocess.white)
         orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         region = preprocess.region(width, height)
         wanted = min(region[2] - region[0], region[3] - region[1]) / preprocess.side
         shrink = _shrink(image, wanted / _OVERSAMPLING)
-        upright = _upright(_rgb(image, file, preprocess.white), orientation)
+        upright = _upright(_rgb(pixels), orientation)
         left, top, right, bottom = region
         return preprocess.cut(
             upright, (left / shrink, top / shrink, right / shrink, bottom / shrink)
@@ -93,23 +94,29 @@ def thumbnail(source: Path | bytes, side: int = 96, *, white: int = 65535) -> Im
         If the image cannot be used; the message is the reason.
     """
     with opened(source) as (image, file):
-        longest = max(image.size)
+        pixels = _eight_bits(image, file, white)
         orientation = _orientation(image)
-        _shrink(image, longest / side / _OVERSAMPLING)
-        small = _upright(_rgb(image, file, white), orientation)
+        _shrink(image, max(image.size) / side / _OVERSAMPLING)
+        small = _upright(_rgb(pixels), orientation)
         small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=None)
         return small
 
 
+def _eight_bits(image: ImageFile.ImageFile, file: BinaryIO, white: int) -> Image.Image:
+    """Return the image itself, not decoded yet, unless it has 16 bits a channel."""
+    is_scalable = isinstance(image, JpegImagePlugin.JpegImageFile) and _is_one_scan(image)
+    check_pixels(*image.size, MAX_SCALED_PIXELS if is_scalable else MAX_PIXELS)
+    return to_eight_bits(image, file, white) if is_sixteen_bit(image) else image
+
+
 def _shrink(image: ImageFile.ImageFile, most: float) -> int:
     """Let a JPEG be decoded at a fraction of its size; return by how much, at most ``most``."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return 1
     width, height = image.size
-    shrink = 1
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
-        check_pixels(width, height, MAX_SCALED_PIXELS if _is_one_scan(image) else MAX_PIXELS)
-        shrink = next((s for s in (8, 4, 2) if s <= most), 1)
-        if shrink > 1:
-            image.draft(None, (max(width // shrink, 1), max(height // shrink, 1)))
+    shrink = next((s for s in (8, 4, 2) if s <= most), 1)
+    if shrink > 1:
+        image.draft(None, (max(width // shrink, 1), max(height // shrink, 1)))
     check_pixels(*image.size)
     return shrink
 
@@ -148,22 +155,19 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _rgb(image: ImageFile.ImageFile, file: BinaryIO, white: int) -> Image.Image:
-    """Decode the pixels as RGB."""
-    decoded: Image.Image = image
-    if is_sixteen_bit(image):
-        decoded = to_eight_bits(image, open_file(file), white)
-    if decoded.mode == "RGB" and "transparency" not in decoded.info:
-        decoded.load()
-        return decoded
-    if decoded.mode in {"I", "F", "I;16S", "LAB", "HSV"}:
+def _rgb(image: Image.Image) -> Image.Image:
+    """Decode the pixels, if need be, and return them as RGB."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        image.load()
+        return image
+    if image.mode in {"I", "F", "I;16S", "LAB", "HSV"}:
         raise ImageError(
-            f"The pixels are of mode {decoded.mode!r}; 8- and 16-bit grey, palette, RGB and CMYK "
+            f"The pixels are of mode {image.mode!r}; 8- and 16-bit grey, palette, RGB and CMYK "
             "are read. Convert it with: magick IN -colorspace sRGB -auto-level -depth 8 OUT.png"
         )
-    if decoded.has_transparency_data:
-        return _on_white(decoded)
-    return decoded.convert("RGB")
+    if image.has_transparency_data:
+        return _on_white(image)
+    return image.convert("RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:

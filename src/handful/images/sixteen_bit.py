@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,19 +36,19 @@ def is_sixteen_bit(image: ImageFile.ImageFile) -> bool:
     return image.mode in _GREY or (kind in _COLOUR and order in _OTHER_BYTE)
 
 
-def to_eight_bits(
-    image: ImageFile.ImageFile, again: ImageFile.ImageFile, white: int
-) -> Image.Image:
+def to_eight_bits(image: ImageFile.ImageFile, file: BinaryIO, white: int) -> Image.Image:
     """Return a 16-bit image with 8 bits a channel.
 
     Parameters
     ----------
-    image, again : PIL.ImageFile.ImageFile
-        The image, opened twice and not decoded.
+    image : PIL.ImageFile.ImageFile
+        The image, not decoded yet.
+    file : BinaryIO
+        What it is read from.
     white : int
         The value that becomes 255; larger ones do too.
     """
-    values = _values(image, again)
+    values = _values(image, file)
     table = (np.minimum(np.arange(65536), white) * (255 / white) + 0.5).astype(np.uint8)
     pixels = table[values]
     if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
@@ -88,7 +88,7 @@ def _maximum(path: Path) -> int:
         if not is_sixteen_bit(image):
             return -1
         check_pixels(*image.size)
-        values = _values(image, open_file(file))
+        values = _values(image, file)
         return int((values[..., :-1] if _has_opacity(values) else values).max())
 
 
@@ -102,7 +102,7 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
     return str(arguments[0]) if isinstance(arguments, tuple) and arguments else str(arguments)
 
 
-def _values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> NDArray[np.uint16]:
+def _values(image: ImageFile.ImageFile, file: BinaryIO) -> NDArray[np.uint16]:
     """Return all 16 bits of every channel; Pillow keeps them for one-channel images alone.
 
     For more channels it unpacks the high byte. Told that the bytes come in the
@@ -110,7 +110,9 @@ def _values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> NDArray[n
     """
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16, copy=False)
-    kind, _, order = _raw_mode(again).partition(";")
+    kind, _, order = _raw_mode(image).partition(";")
+    image.load()  # before the file is opened anew: both read from one position
+    again = open_file(file)
     if kind == "LA":
         again._mode = "RGBA"  # as many bytes a pixel, all of them kept
         _unpack_as(again, "RGBA")
