@@ -1,6 +1,13 @@
 """The images of a folder, what is said of them, and what was found out: all in ``.handful/``."""
 
 from handful.project.classes import ClassEvent, ClassLog
+from handful.project.huggingface import import_huggingface
+from handful.project.interchange import ImportReport, undo_import
+from handful.project.label_studio import (
+    export_label_studio,
+    import_label_studio,
+    label_studio_config,
+)
 from handful.project.labels import Label, LabelEvent, LabelLog, LoggedEvent
 from handful.project.project import Contradiction, Image, Project, Unusable
 from handful.project.scan import ScanReport
@@ -11,6 +18,7 @@ from handful.project.splits import (
     stratified_holdout,
 )
 from handful.project.steps import Step
+from handful.project.tables import escape_cell, export_csv, import_csv
 from handful.project.walk import IMAGE_SUFFIXES, hash_file
 
 __all__ = [
@@ -19,6 +27,7 @@ __all__ = [
     "ClassLog",
     "Contradiction",
     "Image",
+    "ImportReport",
     "Label",
     "LabelEvent",
     "LabelLog",
@@ -29,7 +38,15 @@ __all__ = [
     "Unusable",
     "assign_splits",
     "crosses_into_test",
+    "escape_cell",
+    "export_csv",
+    "export_label_studio",
     "group_by_duplicates",
     "hash_file",
+    "import_csv",
+    "import_huggingface",
+    "import_label_studio",
+    "label_studio_config",
     "stratified_holdout",
+    "undo_import",
 ]
