@@ -74,7 +74,7 @@ def _labels(facts: Facts) -> Iterator[Caution]:
         return
     if len(classes) == 1:
         yield Caution(
-            "stop",
+            "care",
             f"There is only one class, {classes[0].name}",
             "The model can tell images like it from others. "
             "To tell classes apart, label a second one.",
@@ -99,13 +99,14 @@ def _labels(facts: Facts) -> Iterator[Caution]:
 
 
 def _accuracy(facts: Facts) -> Iterator[Caution]:
-    accuracy, share = facts.accuracy, chance(facts)
+    accuracy, share = facts.headline, chance(facts)
     if not accuracy.is_measured:
         if facts.labelled and len(facts.data.classes) != 1:
             yield Caution(
                 "stop",
                 "The accuracy could not be measured",
-                accuracy.how or "This report holds no accuracy.",
+                "Nothing here says how far to trust the model. "
+                "A few more labels of each class usually change that.",
             )
         return
     if share is not None and len(facts.data.classes) > 1 and accuracy.low <= share:

@@ -160,6 +160,13 @@ class Facts:
     mislabelled: tuple[Picture, ...]
 
     @property
+    def headline(self) -> Estimate:
+        """The accuracy to lead with: by the labels, else by a test split, else none."""
+        if not self.accuracy.is_measured and self.test is not None:
+            return self.test.accuracy if self.test.accuracy.is_measured else self.accuracy
+        return self.accuracy
+
+    @property
     def labelled(self) -> int:
         """Number of labels: as stated, or the sum over the classes."""
         stated = self.data.labelled

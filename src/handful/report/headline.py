@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from handful.core import Estimate
 from handful.report.facts import Facts
 from handful.report.text import interval, measured, percent, plural
+from handful.report.text import sentence as as_sentence
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def headline(facts: Facts) -> Headline:
     >>> print(found.range)
     The true figure probably lies between 71 and 87.
     """
-    accuracy = facts.accuracy
+    accuracy = facts.headline
     if not accuracy.is_measured:
         return _unmeasured(facts)
     per = _per(accuracy)
@@ -84,7 +85,7 @@ def _unmeasured(facts: Facts) -> Headline:
             "Not measurable",
             "These labels cannot show how often the model is right. That does not mean it is bad.",
         )
-    return Headline(figure, sentence, "", facts.accuracy.how, "", ())
+    return Headline(figure, sentence, "", as_sentence(facts.accuracy.how), "", ())
 
 
 def _per(accuracy: Estimate) -> int:
@@ -115,7 +116,8 @@ def _baseline(facts: Facts, per: int) -> str:
     share = chance(facts)
     if share is None or len(facts.data.classes) < 2:
         return ""
-    return f"Always answering the most common class would get {per * share:,.0f} of {per:,} right."
+    right = f"{per * share:,.0f}" if per * share >= 1 else "fewer than 1"
+    return f"Always answering the most common class would get {right} of {per:,} right."
 
 
 def _dots(accuracy: Estimate) -> tuple[str, ...]:
@@ -128,14 +130,12 @@ def _dots(accuracy: Estimate) -> tuple[str, ...]:
 
 def held_out_sentence(facts: Facts) -> str:
     """Return what a held-out test says beside the headline, empty when there is none."""
-    if facts.test is None:
+    if facts.test is None or facts.headline is facts.test.accuracy:
         return ""
     held = facts.test.accuracy
     if not held.is_measured:
-        return f"The test split says nothing: {held.how or 'it was not measured'}."
+        return f"The test split says nothing: {as_sentence(held.how or 'it was not measured')}"
     n = plural(facts.test.n or held.n, "image")
     start = f"On the test split ({n} never trained on) it was right for {measured(held)}"
-    if not facts.accuracy.is_measured:
-        return f"{start}."
     agree = held.low <= facts.accuracy.high and facts.accuracy.low <= held.high
     return f"{start}, {'in agreement with' if agree else 'outside'} the interval above."

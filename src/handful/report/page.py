@@ -144,6 +144,7 @@ def _environment() -> Environment:
         "plural",
         "points",
         "seconds",
+        "sentence",
         "shorten",
     )
     environment.filters.update({name: getattr(text, name) for name in filters})

@@ -62,7 +62,7 @@ def classes_plot(results: Sequence[ClassResult]) -> Markup:
 
 def _dot_rows(rows: Sequence[_Row], span: tuple[float, float], title: str, label: str) -> Markup:
     longest = max(len(row.name) for row in rows)
-    left = min(max(60, 8 + 7 * longest), 220)
+    left = min(max(60, 16 + 8 * longest), 220)
     height = _HEAD + _ROW * len(rows) + _FOOT
 
     def draw(figure: Figure) -> None:
@@ -82,7 +82,9 @@ def _dot_rows(rows: Sequence[_Row], span: tuple[float, float], title: str, label
         for at, row in enumerate(rows):
             _row(axes, at, row)
 
-    return drawn(draw, (WIDTH, height), title=title, names=[(row.name, left // 7) for row in rows])
+    return drawn(
+        draw, (WIDTH, height), title=title, names=[(row.name, left // 8 + 1) for row in rows]
+    )
 
 
 def _row(axes: Axes, at: int, row: _Row) -> None:
@@ -189,7 +191,7 @@ def _draw_ahead(axes: Axes, last: Point, ahead: tuple[float, float, float, float
     axes.plot([last.labels, labels], [last.accuracy.value, value], "--", color=MUTED, lw=1.6)
     axes.vlines(labels, low, high, color=MUTED, lw=1.6, alpha=0.7)
     axes.plot([labels], [value], "o", ms=6.5, mfc="none", mec=MUTED, mew=1.5, clip_on=False)
-    _note(axes, labels, value, f"{percent(value, 0)} expected", color=MUTED)
+    _note(axes, labels, value, f"{percent(value)} expected", color=MUTED)
 
 
 def _beside(last: Point, ahead: tuple[float, float, float, float] | None) -> int:
@@ -235,8 +237,9 @@ def reliability_plot(bins: Sequence[Bin]) -> Markup:
     Parameters
     ----------
     bins : sequence of Bin
-        At least one with a measured accuracy.
+        At least one with a measured accuracy; the others are not drawn.
     """
+    bins = [b for b in bins if b.accuracy.is_measured]
     side, left, foot, strip, gap = 360, 64, 52, 56, 14
     height = side + foot + strip + gap + 10
     width = left + side + 60
@@ -263,18 +266,9 @@ def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
     axes.text(0.97, 0.05, "right less often than it says", color=MUTED, ha="right", fontsize=11)
     most = max(b.n for b in bins)
     for b in bins:
-        if b.accuracy.is_measured:
-            axes.vlines(
-                b.confidence, b.accuracy.low, b.accuracy.high, color=RIGHT, lw=2.2, alpha=0.5
-            )
-            axes.plot(
-                [b.confidence],
-                [b.accuracy.value],
-                "o",
-                color=RIGHT,
-                ms=4 + 7 * math.sqrt(b.n / most),
-                clip_on=False,
-            )
+        size = 4 + 7 * math.sqrt(b.n / most)
+        axes.vlines(b.confidence, b.accuracy.low, b.accuracy.high, color=RIGHT, lw=2.2, alpha=0.5)
+        axes.plot([b.confidence], [b.accuracy.value], "o", color=RIGHT, ms=size, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that was right")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], [])
     _percent_axis(axes.yaxis, (0.0, 1.0))
@@ -338,7 +332,7 @@ def _squares(axes: Axes, cells: Sequence[tuple[int, int]], color: str, alpha: fl
     corners = [((j, i), (j + 1, i), (j + 1, i + 1), (j, i + 1), (j, i)) for i, j in cells]
     codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(cells)
     path = Path([corner for square in corners for corner in square], codes)
-    axes.add_patch(PathPatch(path, facecolor=color, edgecolor="none", alpha=alpha))
+    axes.add_artist(PathPatch(path, facecolor=color, edgecolor="none", alpha=alpha))
 
 
 def _bare(axes: Axes, label: str) -> None:

@@ -96,7 +96,7 @@ def drawn(
         )  # about fonts that measure text only; the page's own font is shown
         matplotlib.rcdefaults()
         settings: dict[Any, Any] = matplotlib.rcParams
-        settings.update(_STYLE | {"svg.hashsalt": title})
+        settings.update(_STYLE | {"svg.hashsalt": shown(title)})
         figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=72)
         figure.patch.set_visible(False)
         draw(figure)

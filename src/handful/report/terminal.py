@@ -70,7 +70,8 @@ def _cells(method: Method) -> tuple[str, str, str, str]:
 
 def _headline(facts: Facts) -> Text:
     found = headline(facts)
-    sentences = (found.sentence, found.range, held_out_sentence(facts))
+    why = "" if found.dots else found.how
+    sentences = (found.sentence, found.range, why, held_out_sentence(facts))
     text = Text(f"{found.figure}{':' if found.dots else '.'} ", style="bold")
     return text.append(shown(" ".join(s for s in sentences if s)), style="not bold")
 
@@ -79,7 +80,7 @@ def _lines(facts: Facts) -> list[RenderableType]:
     warned = cautions(facts)
     steps = (
         []
-        if any(c.level == "stop" for c in warned) and not facts.accuracy.is_measured
+        if any(c.level == "stop" for c in warned) and not facts.headline.is_measured
         else next_steps(facts)
     )
     room = max(_MOST_LINES - len(steps), 3)

@@ -8,9 +8,20 @@ from datetime import datetime
 from handful.core import Estimate
 
 NO_NUMBER = "not measurable"
-_MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 def shown(text: str) -> str:
@@ -41,6 +52,18 @@ def _visible(character: str) -> str:
     if (hidden and character not in _JOINERS) or code & 0xFFFE == 0xFFFE:
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital at its start and a full stop at its end.
+
+    Examples
+    --------
+    >>> sentence("one label a class"), sentence("")
+    ('One label a class.', '')
+    """
+    text = text.strip()
+    return text and text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
 def shorten(text: str, most: int) -> str:

@@ -41,14 +41,11 @@ def thumbnail_uri(name: str, image: Callable[[str], Image.Image | None]) -> str 
 
 
 def _uri(image: Image.Image) -> str:
-    small = image.copy()
+    clear = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
+    small = image.convert("RGBA" if clear else "RGB")  # a copy, also where the mode is the same
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     pixels = Image.new("RGB", small.size, "white")  # a new image: it has no records to save
-    if small.mode in {"RGBA", "LA", "PA"} or "transparency" in small.info:
-        small = small.convert("RGBA")
-        pixels.paste(small, mask=small.getchannel("A"))
-    else:
-        pixels.paste(small.convert("RGB"))
+    pixels.paste(small, mask=small.getchannel("A") if clear else None)
     buffer = io.BytesIO()
     pixels.save(buffer, "JPEG", quality=80, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
