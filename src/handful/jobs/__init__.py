@@ -1,14 +1,18 @@
-"""The verbs a person says, as functions; the command line and the pages call these alone."""
+"""The verbs a person says, as functions; the command line and the pages call these alone.
+
+They are imported when first used, so that a prediction does not wait for what fitting needs.
+No file here is named like its verb: the file would hide the function.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handful.jobs.backbone import BackboneChoice
-    from handful.jobs.demo import DemoOutcome, demo
-    from handful.jobs.doctor import doctor, list_backbones
-    from handful.jobs.embed import embed_folder
-    from handful.jobs.fit import FitResult, Thresholds, fit
+    from handful.jobs.demonstration import DemoOutcome, demo
+    from handful.jobs.diagnosis import doctor, list_backbones
+    from handful.jobs.vectors import embed_folder
+    from handful.jobs.fitting import FitResult, Thresholds, fit
     from handful.jobs.folder import (
         export_labels,
         import_labels,
@@ -17,28 +21,28 @@ if TYPE_CHECKING:
         undo_import,
         write_report,
     )
-    from handful.jobs.predict import Row, least_certain, predict
+    from handful.jobs.predicting import Row, least_certain, predict
     from handful.jobs.predictor import Predictor
     from handful.project import escape_cell
     from handful.report import summary_table
 
 _HOMES = {
     "BackboneChoice": "handful.jobs.backbone",
-    "DemoOutcome": "handful.jobs.demo",
-    "FitResult": "handful.jobs.fit",
+    "DemoOutcome": "handful.jobs.demonstration",
+    "FitResult": "handful.jobs.fitting",
     "Predictor": "handful.jobs.predictor",
-    "Row": "handful.jobs.predict",
-    "Thresholds": "handful.jobs.fit",
-    "demo": "handful.jobs.demo",
-    "doctor": "handful.jobs.doctor",
-    "embed_folder": "handful.jobs.embed",
+    "Row": "handful.jobs.predicting",
+    "Thresholds": "handful.jobs.fitting",
+    "demo": "handful.jobs.demonstration",
+    "doctor": "handful.jobs.diagnosis",
+    "embed_folder": "handful.jobs.vectors",
     "escape_cell": "handful.project",
     "export_labels": "handful.jobs.folder",
-    "fit": "handful.jobs.fit",
+    "fit": "handful.jobs.fitting",
     "import_labels": "handful.jobs.folder",
-    "least_certain": "handful.jobs.predict",
-    "list_backbones": "handful.jobs.doctor",
-    "predict": "handful.jobs.predict",
+    "least_certain": "handful.jobs.predicting",
+    "list_backbones": "handful.jobs.diagnosis",
+    "predict": "handful.jobs.predicting",
     "read_report": "handful.jobs.folder",
     "status": "handful.jobs.folder",
     "summary_table": "handful.report",
@@ -72,7 +76,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a verb when it is first used, so that a prediction does not wait for what fitting needs."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +26,16 @@ from handful.report import render
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-    from handful.jobs.fit import Labelled, Measured
+    from handful.jobs.fitting import Labelled, Measured
+    from handful.measure import MethodFigures, Validation
 
 FORMAT_VERSION = 1
 _GALLERY = 24
+_DOUBTED = 0.5  # a label is doubted when its out-of-fold probability is below this
 _ONE_CLASS = "there is one class: nothing to tell it from"
+_OPEN_SET = "{:g} % of images like the labelled ones fall below it"
+_FIGURES = ("balanced_accuracy", "macro_f1", "ece")
+_VERSIONS = ("numpy", "scipy", "scikit-learn", "pillow", "onnxruntime")
 
 
 def build_report(
@@ -44,41 +52,69 @@ def build_report(
     validation = measured.validation
     figures = validation.methods[method] if validation else None
     unmeasured = Estimate.not_measurable("accuracy", _ONE_CLASS)
-    return {
-        "format_version": FORMAT_VERSION,
-        "handful": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "random_state": random_state,
-        "data": _data(work, data),
-        "backbone": spec_facts(work.backbone.spec),
-        "methods": [
-            {"name": m.name, "accuracy": m.accuracy.as_dict(), "seconds": round(m.seconds, 3), "chosen": m.name == method}
-            for m in (validation.methods.values() if validation else ())
-        ],
-        "chosen": {"name": method, "why": validation.why if validation else _ONE_CLASS},
-        "accuracy": (validation.accuracy if validation else unmeasured).as_dict(),
-        **{
-            key: (getattr(figures, key) if figures else unmeasured).as_dict()
-            for key in ("balanced_accuracy", "macro_f1", "ece")
-        },
-        "per_class": [c.as_dict() for c in figures.per_class] if figures else [],
-        "confusion": {"classes": validation.classes, "counts": figures.confusion.tolist()} if validation and figures else None,
-        "reliability": [b.as_dict() for b in figures.reliability] if figures else [],
-        **(measured.curve.as_dict() if measured.curve else {"learning_curve": [], "expected_gain": None}),
-        "test": measured.test.as_dict() if measured.test else None,
-        "open_set": {"threshold": float(known.threshold_), "what": f"{100 * known.max_unknown:g} % of images like the labelled ones fall below it"},
-        "operating_point": measured.point.as_dict() if measured.point else None,
-        "uncertain": _uncertain(work, data, head, figures),
-        "mislabelled": _mislabelled(data, validation.classes, figures.oof_proba) if validation and figures else [],
-    }  # fmt: skip
+    return as_json(
+        {
+            "format_version": FORMAT_VERSION,
+            "handful": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "random_state": random_state,
+            "versions": {name: version(name) for name in _VERSIONS},
+            "data": _data(work, data),
+            "backbone": spec_facts(work.backbone.spec),
+            "methods": _methods(validation, method),
+            "chosen": {"name": method, "why": validation.why if validation else _ONE_CLASS},
+            "accuracy": validation.accuracy if validation else unmeasured,
+            **{key: getattr(figures, key, unmeasured) for key in _FIGURES},
+            "per_class": figures.per_class if figures else [],
+            "confusion": _confusion(validation, figures),
+            "reliability": figures.reliability if figures else [],
+            "learning_curve": measured.curve.points if measured.curve else [],
+            "expected_gain": measured.curve.gain if measured.curve else None,
+            "test": measured.test,
+            "open_set": {"threshold": known.threshold_, "what": _OPEN_SET.format(100 * known.max_unknown)},
+            "operating_point": measured.point,
+            "uncertain": _uncertain(work, data, head, figures),
+            "mislabelled": _mislabelled(data, validation, figures),
+        }
+    )
+
+
+def as_json(value: Any) -> Any:
+    """Return a value of estimates, dataclasses and arrays as JSON values, NaN as None."""
+    if isinstance(value, Estimate):
+        return value.as_dict()
+    if is_dataclass(value):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return as_json(value.tolist())
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _methods(validation: Validation | None, chosen: str) -> list[dict[str, Any]]:
+    methods = validation.methods.values() if validation else ()
+    return [
+        {"name": m.name, "accuracy": m.accuracy, "seconds": round(m.seconds, 3), "chosen": m.name == chosen}
+        for m in methods
+    ]
+
+
+def _confusion(validation: Validation | None, figures: MethodFigures | None) -> dict[str, Any] | None:
+    if validation is None or figures is None:
+        return None
+    return {"classes": validation.classes, "counts": figures.confusion}
 
 
 def strip_names(report: dict[str, Any]) -> dict[str, Any]:
     """Return the report without any image's name, for the bundle."""
-    data = report["data"]
-    counted = {key: len(data[key]) for key in ("unusable", "near_duplicates", "contradictions")}
+    lists = ("unusable", "near_duplicates", "contradictions")
+    data = {key: value for key, value in report["data"].items() if key not in lists}
+    data["counts"] = {key: len(report["data"][key]) for key in lists}
     kept = {key: value for key, value in report.items() if key not in ("uncertain", "mislabelled")}
-    return {**kept, "data": {**data, **counted}}
+    return {**kept, "data": data}
 
 
 def write_run(work: Workspace, report: dict[str, Any]) -> tuple[Path, Path]:
@@ -187,21 +223,24 @@ def _least_confident(
     ]
 
 
-def _mislabelled(data: Labelled, classes: list[Any], proba: Array) -> list[dict[str, Any]]:
+def _mislabelled(
+    data: Labelled, validation: Validation | None, figures: MethodFigures | None
+) -> list[dict[str, Any]]:
     """Return the images whose label the out-of-fold prediction doubts most."""
-    images = [
-        image for image, is_test in zip(data.images, data.is_test, strict=True) if not is_test
-    ]
-    own = np.array([classes.index(image.label) for image in images])
-    in_label = np.nan_to_num(proba[np.arange(len(own)), own], nan=np.inf)
-    best = np.nan_to_num(proba, nan=-1).argmax(axis=1)
-    doubtful = [
-        row
-        for row in np.argsort(in_label, kind="stable")
-        if best[row] != own[row] and in_label[row] < 0.5
-    ]
+    if validation is None or figures is None:
+        return []
+    images = [image for image, is_test in zip(data.images, data.is_test, strict=True) if not is_test]
+    own = np.array([validation.classes.index(image.label) for image in images])
+    in_label = np.nan_to_num(figures.oof_proba[np.arange(len(own)), own], nan=np.inf)
+    best = np.nan_to_num(figures.oof_proba, nan=-1).argmax(axis=1)
+    order = np.argsort(in_label, kind="stable")
+    doubtful = [row for row in order if best[row] != own[row] and in_label[row] < _DOUBTED]
     return [
-        {"name": images[row].name, "label": images[row].label, "prediction": str(classes[best[row]]),
-         "confidence_in_label": round(float(in_label[row]), 4)}
+        {
+            "name": images[row].name,
+            "label": images[row].label,
+            "prediction": validation.classes[best[row]],
+            "confidence_in_label": round(float(in_label[row]), 4),
+        }
         for row in doubtful[:_GALLERY]
-    ]  # fmt: skip
+    ]

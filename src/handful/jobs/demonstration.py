@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from handful.core import Estimate, Float32, Int, ProjectError, stream, write_atomically
-from handful.jobs.fit import FitResult, fit
-from handful.jobs.predict import predict
+from handful.jobs.fitting import FitResult, fit
+from handful.jobs.predicting import predict
 from handful.measure import test_accuracy
 
 _SIDE = 64

@@ -249,11 +249,10 @@ def _measure(
         point = operating_point(
             proba[seen], y[seen], limits.max_miss[0], limits.max_miss[1], classes=validation.classes
         )
-    sets = (
-        ConformalSets(SETS_ALPHA).fit(proba[seen], y[seen], classes=validation.classes)
-        if seen.any()
-        else None
-    )
+    sets = None
+    if seen.any():
+        codes = np.searchsorted(validation.classes, y[seen])
+        sets = ConformalSets(SETS_ALPHA).fit(proba[seen], codes)
     return Measured(validation, curve, _test(head, data), point, sets)
 
 
