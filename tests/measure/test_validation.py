@@ -54,4 +54,4 @@ def test_no_winner_among_equals():
     X, y = blobs([10, 10])
     result = validate({"one": LogisticRegression(), "two": LogisticRegression()}, X, y, quiet=True)
     assert result.chosen == "one"
-    assert "no winner" in result.why
+    assert "No winner" in result.why

@@ -90,7 +90,11 @@ class TestFigures:
 
 
 def test_accuracy(
-    y_true: Array, proba: Float64, classes: Sequence[Any], *, random_state: int = 0
+    y_true: Array,
+    proba: Float64,
+    classes: Sequence[Any],
+    *,
+    random_state: int = 0,  # noqa: PT028
 ) -> TestFigures:
     """Return the figures of a classifier on images that no label of training touched.
 
@@ -178,7 +182,9 @@ def confusion(codes: Int, predicted: Int, n_classes: int) -> Int:
     return flat.reshape(n_classes, n_classes)
 
 
-def class_figures(counts: Int, classes: Sequence[Any], n: Int, how: str) -> list[ClassFigures]:
+def class_figures(
+    counts: Int, classes: Sequence[Any] | Array, n: Int, how: str
+) -> list[ClassFigures]:
     """Return recall and precision of each class from a confusion matrix.
 
     Parameters

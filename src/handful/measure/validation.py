@@ -1,35 +1,48 @@
 """Which head to ship and how good it is, from the labelled images alone.
 
-All heads are fitted and tested on the same folds of repeated, stratified,
-group-safe cross-validation. Whatever a head chooses from labels (its
-regularisation, its temperature) it chooses inside each training set, so the
-figures are nested by construction.
+All heads are tried on the same folds of repeated, stratified, group-safe
+cross-validation. Whatever a head chooses from labels (its regularisation, its
+temperature) it chooses inside each training set, and the choice among the heads
+is made again for each fold without its images, so every figure is nested.
+
+What counts how: ``accuracy`` uses all repeats and speaks of the model fitted on
+all labels (see `handful.measure.shipped`). Tables of whole images (confusion,
+recall, precision, F1, calibration) use the first repeat, in which each image has
+one prediction by one model; they are of models that saw fewer labels, hence a
+little too low.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from handful.core import Array, Estimate, Float64, Int, MeasureError, Progress
-from handful.measure.folds import Fold, stratified_folds
-from handful.measure.intervals import paired_error, paired_interval
+from handful.measure.choice import choose, nested_hits
+from handful.measure.folds import is_testable, stratified_folds, unit_ids, units_per_class
 from handful.measure.metrics import (
     ClassFigures,
     ReliabilityBin,
-    balanced_accuracy,
     calibration_error,
     class_figures,
     confusion,
     macro_f1,
     reliability,
 )
-from handful.measure.shipped import shipped_accuracy
+from handful.measure.predictions import (
+    Design,
+    OutOfFold,
+    cut_folds,
+    nanmean,
+    predict_out_of_fold,
+    repeat_hits,
+)
+from handful.measure.shipped import shipped_accuracy, shipped_balanced_accuracy
+
+_REPEATS = ((60, 5), (250, 3), (1000, 2))
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,10 @@ class MethodFigures:
         The name it was given.
     accuracy : Estimate
         Of the head fitted on all labels, on new images mixed like the labels.
-    balanced_accuracy, macro_f1, ece : Estimate
-        Of the out-of-fold predictions.
+    balanced_accuracy : Estimate
+        Of the head fitted on all labels, on new images with equally many of each class.
+    macro_f1, ece : Estimate
+        Of the out-of-fold predictions of the first repeat.
     per_class : list of ClassFigures
         One a class, in the order of the classes.
     confusion : ndarray of shape (n_classes, n_classes), int
@@ -51,7 +66,8 @@ class MethodFigures:
     reliability : list of ReliabilityBin
         By rising confidence.
     oof_proba : ndarray of shape (n_samples, n_classes)
-        Mean out-of-fold probabilities; NaN rows were never tested.
+        Mean out-of-fold probabilities over the repeats; a row is NaN when the
+        image was never tested because its class has no second label.
     hits : ndarray of shape (n_samples,)
         Share of the repeats in which the image was right; NaN when never tested.
     seconds : float
@@ -86,9 +102,12 @@ class Validation:
     why : str
         The reason, in a sentence.
     accuracy : Estimate
-        Accuracy of the shipped model, the choice among the heads accounted for.
+        Accuracy of the shipped model, the choice among the heads accounted
+        for. This is the figure to report.
     differences : dict of str to Estimate
         Accuracy of the chosen head minus that of each other head, paired by image.
+    how : str
+        The folds in words.
     """
 
     classes: list[Any]
@@ -97,6 +116,7 @@ class Validation:
     why: str
     accuracy: Estimate
     differences: dict[str, Estimate]
+    how: str
 
 
 def validate(
@@ -113,17 +133,24 @@ def validate(
     Parameters
     ----------
     heads : mapping of str to classifier
-        Unfitted scikit-learn classifiers, the simplest first.
+        Unfitted scikit-learn classifiers, the simplest (or default) first.
     X : ndarray of shape (n_samples, n_features)
         Vectors of the labelled images.
     y : array of shape (n_samples,)
         Class of each image.
     groups : array of shape (n_samples,), optional
-        Images of one group are never on both sides of a split.
+        Images of one group are never on both sides of a split. Numbers, of
+        which negative ones mean no group, or names, of which ``None`` does.
     random_state : int, default=0
-        Seed of the folds.
+        Seed of the folds; the same seed gives the same figures.
     quiet : bool, default=False
         Show no progress.
+
+    Returns
+    -------
+    Validation
+        Where no class has a second label, figures are not measurable and the
+        first head is chosen.
 
     Raises
     ------
@@ -141,124 +168,143 @@ def validate(
     >>> result.chosen, result.accuracy.value > 0.8
     ('linear', True)
     """
-    classes, codes = _checked(heads, X, y)
-    unit = None if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_folds, n_repeats = _plan(codes)
+    X, y = np.asarray(X), np.asarray(y)
+    _check(heads, X, y)
+    design = plan(y, groups, random_state)
+    steps = len(heads) * (len(design.folds) + len(design.cuts))
+    with Progress("validate", steps, unit="fits", quiet=quiet) as progress:
+        outcomes = {
+            name: predict_out_of_fold(head, X, design, progress) for name, head in heads.items()
+        }
+    methods = {
+        name: _figures(name, outcome, design, random_state) for name, outcome in outcomes.items()
+    }
+    inflation = _inflation(design)
+    choice = choose({name: m.hits for name, m in methods.items()}, inflation=inflation,
+                    how=design.how)  # fmt: skip
+    accuracy = _chosen_accuracy(outcomes, choice.name, design, inflation)
+    return Validation(
+        design.classes.tolist(), methods, choice.name, choice.why, accuracy, choice.differences,
+        design.how,
+    )  # fmt: skip
+
+
+def plan(y: Array, groups: Array | None, random_state: int) -> Design:
+    """Return the folds for these labels: as many as classes have labels, five at most.
+
+    The more images, the fewer repeats: they only remove the luck of the folds,
+    which is small then.
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    codes = codes.astype(np.int64)
+    numbers = group_numbers(groups, len(codes))
+    testable = is_testable(codes, numbers)
+    sizes = units_per_class(codes, numbers)[codes][testable]
+    n_folds = int(np.clip(np.median(sizes), 2, 5)) if len(sizes) else 2
+    n_repeats = next((repeats for most, repeats in _REPEATS if len(codes) <= most), 1)
     folds = list(
         stratified_folds(
-            codes, unit, n_folds=n_folds, n_repeats=n_repeats, random_state=random_state
+            codes, numbers, n_folds=n_folds, n_repeats=n_repeats, random_state=random_state
         )
     )
-    how = f"{n_repeats}×{n_folds}-fold cross-validation" + (
-        ", groups whole" if groups is not None else ""
-    )
-    methods = {}
-    with Progress("validate", len(heads) * len(folds), unit="fits", quiet=quiet) as progress:
-        for name, head in heads.items():
-            methods[name] = _figures(name, head, X, codes, classes, folds, n_repeats, how, progress)
-    chosen, why, differences = choose(methods, n_folds)
-    return Validation(classes, methods, chosen, why, methods[chosen].accuracy, differences)
+    whole = ", groups kept whole" if numbers is not None else ""
+    how = f"{n_repeats} × {n_folds}-fold stratified cross-validation{whole}"
+    cuts = cut_folds(codes, numbers, folds, random_state)
+    units = unit_ids(numbers, len(codes))
+    return Design(codes, units, classes, folds, cuts, n_repeats, how)
 
 
-def choose(
-    methods: Mapping[str, MethodFigures], n_folds: int
-) -> tuple[str, str, dict[str, Estimate]]:
-    """Return the simplest method within one standard error of the best, why, and by how much."""
-    names = list(methods)
-    hits = {name: method.hits[~np.isnan(method.hits)] for name, method in methods.items()}
-    if len(names) == 1 or len(hits[names[0]]) == 0:
-        return names[0], "the only method" if len(names) == 1 else "nothing could be tested", {}
-    inflation = 1 + 1 / (n_folds - 1)
-    best = max(names, key=lambda name: (hits[name].mean(), -names.index(name)))
-    for chosen in names:
-        value, error = paired_error(hits[best] - hits[chosen], inflation=inflation)
-        if value <= error:
-            break
-    differences = {}
-    for name in names:
-        if name != chosen:
-            value, low, high = paired_interval(hits[chosen] - hits[name], inflation=inflation)
-            differences[name] = Estimate(
-                value, low, high, len(hits[name]), f"accuracy of {chosen} minus {name}",
-                "paired by image",
-            )  # fmt: skip
-    tied = [name for name, d in differences.items() if d.low <= 0 <= d.high]
-    why = (
-        f"no winner: the paired intervals of {', '.join(tied)} overlap zero"
-        if tied
-        else "better than every other method"
-    )
-    return chosen, why, differences
+def group_numbers(groups: Array | None, n_samples: int) -> Int | None:
+    """Return groups as numbers, negative for none; ``None`` when no image has a group.
+
+    Raises
+    ------
+    ValueError
+        If there is not one group an image.
+
+    Examples
+    --------
+    >>> group_numbers(np.array(["b", None, "b"], dtype=object), 3).tolist()
+    [0, -1, 0]
+    """
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (n_samples,):
+        raise ValueError(
+            f"The 'groups' must have one entry an image, {n_samples} in all. "
+            f"Got the shape {groups.shape}."
+        )
+    if groups.dtype.kind in "iu":
+        numbers = groups.astype(np.int64)
+    else:
+        names = {
+            name: i for i, name in enumerate(dict.fromkeys(groups.tolist())) if name is not None
+        }
+        numbers = np.array([names.get(name, -1) for name in groups.tolist()], dtype=np.int64)
+    return numbers if (numbers >= 0).any() else None
 
 
-def _checked(heads: Mapping[str, Any], X: Array, y: Array) -> tuple[list[Any], Int]:
+def _check(heads: Mapping[str, Any], X: Array, y: Array) -> None:
     if not heads:
         raise ValueError("The 'heads' of validate must name at least one classifier. Got none.")
-    y = np.asarray(y)
     if X.ndim != 2 or y.shape != (len(X),):
         raise ValueError(
             "validate takes one vector and one label an image. "
             f"Got X of shape {X.shape} and y of shape {y.shape}."
         )
-    classes, codes = np.unique(y, return_inverse=True)
+    classes = np.unique(y)
     if len(classes) < 2:
         raise MeasureError(
-            f"Accuracy needs at least two classes. Got {len(classes)}. Label images of a second class."
+            f"Accuracy needs at least two classes. Got {len(classes)}: {classes.tolist()}. "
+            "Label images of a second class."
         )
-    return classes.tolist(), codes.astype(np.int64)
 
 
-def _plan(codes: Int) -> tuple[int, int]:
-    n = len(codes)
-    smallest = np.bincount(codes)
-    smallest = smallest[smallest > 1].min(initial=n)
-    return int(np.clip(smallest, 2, 5)), 5 if n <= 500 else 2
+def _inflation(design: Design) -> float:
+    """Return ``1 + test / training`` of the folds, the factor of Nadeau and Bengio."""
+    if not design.folds:
+        return 1.0
+    return 1 + float(np.mean([len(fold.test) / len(fold.train) for fold in design.folds]))
 
 
-def _figures(
-    name: str, head: Any, X: Array, codes: Int, classes: Sequence[Any], folds: list[Fold],
-    n_repeats: int, how: str, progress: Progress,
-) -> MethodFigures:  # fmt: skip
-    start = time.perf_counter()
-    proba = np.full((n_repeats, len(codes), len(classes)), np.nan)
-    kept = np.full((n_repeats, len(codes)), np.nan)
-    total = np.bincount(codes)
-    for fold in folds:
-        model = clone(head).fit(X[fold.train], codes[fold.train])
-        rows = np.zeros((len(fold.test), len(classes)))
-        rows[:, model.classes_] = model.predict_proba(X[fold.test])
-        proba[fold.repeat, fold.test] = rows
-        kept[fold.repeat, fold.test] = (np.bincount(codes[fold.train]) / total)[codes[fold.test]]
-        progress.advance()
-    return _summary(name, proba, kept, codes, classes, how, time.perf_counter() - start)
+def _chosen_accuracy(
+    outcomes: Mapping[str, OutOfFold], chosen: str, design: Design, inflation: float
+) -> Estimate:
+    trial, how = outcomes[chosen].trial, design.how
+    if len(outcomes) > 1 and design.folds:
+        repeats = {name: repeat_hits(o.proba, design.codes) for name, o in outcomes.items()}
+        nested = nested_hits(repeats, design.folds, inflation=inflation)
+        trial = replace(trial, hits=nanmean(nested))
+        how += f", the choice among {len(outcomes)} methods made anew in each fold"
+    return shipped_accuracy(trial, how)
 
 
-def _summary(
-    name: str, proba: Float64, kept: Float64, codes: Int, classes: Sequence[Any], how: str,
-    seconds: float,
-) -> MethodFigures:  # fmt: skip
-    tested = ~np.isnan(proba[:, :, 0])
-    seen = tested.sum(axis=0)
-    some = seen > 0
-    hit = np.where(tested, np.nan_to_num(proba, nan=-1).argmax(axis=2) == codes, False)
-    divisor = np.where(some, seen, np.nan)
-    hits = hit.sum(axis=0) / divisor
-    mean = np.nansum(proba, axis=0) / divisor[:, None]
-    kept_mean = np.nansum(kept, axis=0) / divisor
-    predicted = np.nan_to_num(mean[some], nan=-1).argmax(axis=1)
-    counts = confusion(codes[some], predicted, len(classes))
-    right = (predicted == codes[some]).astype(np.float64)
-    confidence = mean[some].max(axis=1) if some.any() else np.zeros(0)
+def _figures(name: str, outcome: OutOfFold, design: Design, random_state: int) -> MethodFigures:
+    first, k = outcome.proba[0], len(design.classes)
+    some = ~np.isnan(first[:, 0])
+    codes, predicted = design.codes[some], first[some].argmax(axis=1)
+    counts = confusion(codes, predicted, k)
+    confidence, right = first[some].max(axis=1), (predicted == codes).astype(np.float64)
+    how = f"out-of-fold predictions, first of {design.how}" if design.n_repeats > 1 else design.how
+    if outcome.has_proba:
+        ece = calibration_error(confidence, right, how, random_state=random_state)
+    else:
+        ece = Estimate.not_measurable("calibration error", f"{name} gives no probabilities")
     return MethodFigures(
-        name,
-        shipped_accuracy(hits, kept_mean, codes, "accuracy", how),
-        balanced_accuracy(counts, how),
-        macro_f1(codes[some], predicted, len(classes), how),
-        calibration_error(confidence, right, how),
-        class_figures(counts, classes, np.bincount(codes), how),
-        counts,
-        reliability(confidence, right) if some.any() else [],
-        mean,
-        hits,
-        seconds,
+        name=name,
+        accuracy=shipped_accuracy(outcome.trial, design.how),
+        balanced_accuracy=shipped_balanced_accuracy(outcome.trial, design.how),
+        macro_f1=macro_f1(codes, predicted, k, how, random_state=random_state),
+        ece=ece,
+        per_class=class_figures(
+            counts, design.classes, np.bincount(design.codes, minlength=k), how
+        ),
+        confusion=counts,
+        reliability=reliability(confidence, right) if outcome.has_proba and len(codes) else [],
+        oof_proba=np.stack(
+            [nanmean(column) for column in np.moveaxis(outcome.proba, 2, 0)], axis=1
+        ),
+        hits=outcome.trial.hits,
+        seconds=outcome.seconds,
     )
