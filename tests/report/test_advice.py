@@ -51,6 +51,14 @@ def test_reasons_are_counted_and_long_lists_cut():
     assert len(caution.items) == 201 and caution.items[-1] == "… 101 more in report.json"
 
 
+def test_a_bundle_s_report_warns_by_numbers():
+    data = {"labelled": 9, "counts": {"unusable": 2, "contradictions": 1, "near_duplicates": 3}}
+    found = {c.title: c for c in cautions(read_facts({"data": data}))}
+    assert found["2 images could not be used"].detail == "They were skipped."
+    assert "1 picture under more than one label" in found
+    assert found["3 pairs of images show nearly the same"].items == ()
+
+
 def test_duplicates_with_two_labels_name_them(report):
     (pair,) = [c for c in cautions(read_facts(report(3))) if "nearly the same" in c.title]
     assert pair.items == ("a.jpg ≈ b.jpg (labelled x / y)",)

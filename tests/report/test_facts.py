@@ -32,6 +32,11 @@ def test_the_test_split_leads_where_the_labels_cannot(report, number):
     assert not read_facts(report(known=False)).headline.is_measured
 
 
+def test_a_bundle_s_report_counts_what_it_does_not_name():
+    data = read_facts({"data": {"counts": {"unusable": 4}}}).data
+    assert data.count("unusable") == 4 and data.count("contradictions") == 0
+
+
 def test_empty_reliability_bins_are_left_out(number):
     bins = [{"low": 0, "high": 0.1, "n": 0, "confidence": None, "accuracy": number(None)}]
     assert read_facts({"reliability": bins}).reliability == ()

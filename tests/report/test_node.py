@@ -31,5 +31,16 @@ def test_a_value_of_a_wrong_kind_is_named(value, message):
         Node(value).estimate()
 
 
+def test_words_of_plain_values():
+    assert [Node(v).words() for v in (True, 0.050001, 7, None)] == ["yes", "0.05", "7", "–"]
+
+
+def test_deep_values_are_cut():
+    value = []
+    for _ in range(900):
+        value = [value]
+    assert Node(value).words() == "…"
+
+
 def test_words_of_nested_values():
     assert Node({"size": 224, "crop": None, "box": [1, 2]}).words() == "size 224, box 1 2"

@@ -139,34 +139,36 @@ def _accuracy(facts: Facts) -> Iterator[Caution]:
 
 def _images(facts: Facts) -> Iterator[Caution]:
     data = facts.data
-    if data.contradictions:
+    if n := data.count("contradictions"):
         yield Caution(
             "care",
-            f"{plural(len(data.contradictions), 'picture')} under more than one label",
+            f"{plural(n, 'picture')} under more than one label",
             "The same picture is filed under different classes. "
             "Decide for one: until then it teaches the model nothing certain.",
             tuple(f"{', '.join(c.names)} → {' / '.join(c.labels)}" for c in data.contradictions),
         )
-    if data.unusable:
-        reasons = Counter(reason or "no reason given" for _, reason in data.unusable)
-        detail = joined(
-            [f"{reason} ({n:,})" if n > 1 else reason for reason, n in reasons.most_common()]
-        )
+    if n := data.count("unusable"):
         yield Caution(
             "care",
-            f"{plural(len(data.unusable), 'image')} could not be used",
-            f"They were skipped: {detail}.",
+            f"{plural(n, 'image')} could not be used",
+            f"They were skipped{_reasons(facts)}.",
             tuple(f"{name}: {reason}" for name, reason in data.unusable),
         )
-    if data.near_duplicates:
+    if n := data.count("near_duplicates"):
         yield Caution(
             "note",
-            f"{plural(len(data.near_duplicates), 'pair')} of images show nearly the same"
-            if len(data.near_duplicates) > 1
+            f"{n:,} pairs of images show nearly the same"
+            if n > 1
             else "1 pair of images shows nearly the same",
             "They were kept on one side of every split, so they do not flatter the accuracy.",
             tuple(f"{p.a} ≈ {p.b}{_differ(p.label_a, p.label_b)}" for p in data.near_duplicates),
         )
+
+
+def _reasons(facts: Facts) -> str:
+    reasons = Counter(reason or "no reason given" for _, reason in facts.data.unusable)
+    said = [f"{reason} ({n:,})" if n > 1 else reason for reason, n in reasons.most_common()]
+    return f": {joined(said)}" if said else ""
 
 
 def _differ(a: str | None, b: str | None) -> str:

@@ -54,6 +54,11 @@ class Data:
     unusable: tuple[tuple[str, str], ...]
     near_duplicates: tuple[Pair, ...]
     contradictions: tuple[Contradiction, ...]
+    counts: tuple[tuple[str, int], ...] = ()
+
+    def count(self, of: str) -> int:
+        """Return the number of a list's entries, also where a bundle holds the number alone."""
+        return len(getattr(self, of)) or dict(self.counts).get(of, 0)
 
 
 @dataclass(frozen=True)
@@ -248,6 +253,7 @@ def _data(node: Node) -> Data:
             Contradiction(_texts(row["names"]), _texts(row["labels"]))
             for row in node["contradictions"].rows()
         ),
+        counts=tuple((key, part.count() or 0) for key, part in node["counts"].items()),
     )
 
 

@@ -83,13 +83,15 @@ class Node:
             )
         return Estimate(value, low, high, n, what, how, 0.95 if level is None else level)
 
-    def words(self) -> str:
+    def words(self, depth: int = 4) -> str:
         """Return any value in words, for facts that need no more than showing."""
+        if isinstance(self.value, (dict, list, tuple)) and not depth:
+            return "…"
         if isinstance(self.value, dict):
-            return ", ".join(f"{key} {node.words()}" for key, node in self.items() if node)
+            return ", ".join(f"{key} {node.words(depth - 1)}" for key, node in self.items() if node)
         if isinstance(self.value, (list, tuple)):
-            return " ".join(node.words() for node in self.rows())
-        return "–" if self.value is None else str(self.value)
+            return " ".join(node.words(depth - 1) for node in self.rows())
+        return _plain(self.value)
 
     def facts(self) -> tuple[tuple[str, str | Estimate], ...]:
         """Return the entries of an object, estimates as such and the rest in words."""
@@ -102,3 +104,11 @@ class Node:
             )
             for key, node in self.items()
         )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "–" if value is None else str(value)

@@ -232,7 +232,7 @@ def _apart(ticks: Sequence[float], log: bool) -> list[float]:
 
 
 def reliability_plot(bins: Sequence[Bin]) -> Markup:
-    """Return how often answers of each confidence were right, over how many there were.
+    """Return how often answers of each confidence were right.
 
     Parameters
     ----------
@@ -240,50 +240,35 @@ def reliability_plot(bins: Sequence[Bin]) -> Markup:
         At least one with a measured accuracy; the others are not drawn.
     """
     bins = [b for b in bins if b.accuracy.is_measured]
-    side, left, foot, strip, gap = 360, 64, 52, 56, 14
-    height = side + foot + strip + gap + 10
-    width = left + side + 60
+    side, left, foot = 380, 64, 56
+    size = (left + side + 24, side + foot + 12)
 
     def draw(figure: Figure) -> None:
-        main = figure.add_axes(
-            (left / width, (foot + strip + gap) / height, side / width, side / height)
-        )
-        below = figure.add_axes((left / width, foot / height, side / width, strip / height))
-        _draw_reliability(main, bins)
-        _draw_counts(below, bins)
+        where = (left / size[0], foot / size[1], side / size[0], side / size[1])
+        _draw_reliability(figure.add_axes(where), bins)
 
     title = "Reliability. " + "; ".join(
         f"{b.n} answers near {percent(b.confidence, 0)} confidence: {measured(b.accuracy, 0)} right"
         for b in bins
     )
-    return drawn(draw, (width, height), title=title)
+    return drawn(draw, size, title=title)
 
 
 def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
-    _bare(axes, "")
+    _bare(axes, "confidence the model states")
     axes.plot([0, 1], [0, 1], "--", color=MUTED, lw=1.1)
     axes.text(0.03, 0.95, "right more often than it says", color=MUTED, va="top", fontsize=11)
     axes.text(0.97, 0.05, "right less often than it says", color=MUTED, ha="right", fontsize=11)
     most = max(b.n for b in bins)
     for b in bins:
         size = 4 + 7 * math.sqrt(b.n / most)
+        axes.hlines(b.accuracy.value, b.low, b.high, color=RIGHT, lw=1.2, alpha=0.5)
         axes.vlines(b.confidence, b.accuracy.low, b.accuracy.high, color=RIGHT, lw=2.2, alpha=0.5)
         axes.plot([b.confidence], [b.accuracy.value], "o", color=RIGHT, ms=size, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that was right")
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], [])
+    _percent_axis(axes.xaxis, (0.0, 1.0))
     _percent_axis(axes.yaxis, (0.0, 1.0))
     axes.grid(color=GRID, linewidth=0.7)
-
-
-def _draw_counts(axes: Axes, bins: Sequence[Bin]) -> None:
-    _bare(axes, "confidence the model states")
-    most = max(b.n for b in bins)
-    for b in bins:
-        axes.bar((b.low + b.high) / 2, b.n, width=max(b.high - b.low, 0.004) * 0.86, color=BAND)
-    axes.set(xlim=(0, 1), ylim=(0, most))
-    axes.yaxis.tick_right()
-    axes.set_yticks([most], [f"{most:,}"])
-    _percent_axis(axes.xaxis, (0.0, 1.0))
 
 
 def confusion_overview(confusion: Confusion) -> Markup:
