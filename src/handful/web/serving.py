@@ -17,6 +17,8 @@ from handful.web.limits import Limits
 from handful.web.prediction import create_app
 from handful.web.predictor import Predictor
 
+_LAST_PORT = 65_535
+
 
 def run(
     predictor: Predictor,
@@ -97,6 +99,8 @@ def _listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        if not 0 <= port <= _LAST_PORT:
+            raise OSError(f"there is no such port, the last one is {_LAST_PORT}")
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise HandfulError(
