@@ -109,8 +109,8 @@ def import_rows(
     skip_unknown : bool, default=False
         Leave out rows whose image is not there, instead of refusing the file.
     new_classes : bool, default=False
-        Accept classes that the project does not have. A project without any
-        class accepts all.
+        Accept classes that the project does not have. Where the file labels all
+        that has a label, only a name that is nearly one of a class is refused.
 
     Raises
     ------
@@ -119,9 +119,8 @@ def import_rows(
     """
     report, problems = ImportReport(file.name), _Problems(file)
     found = _find(Names(project, file.parent), rows, report, problems, skip_unknown=skip_unknown)
-    known_rows = [row for _, row in found]
-    _check_classes(project, known_rows, report, problems, new_classes=new_classes)
-    _check_splits(known_rows, problems)
+    _check_classes(project, found, report, problems, new_classes=new_classes)
+    _check_splits([row for _, row in found], problems)
     _check_repeated(found, problems)
     problems.raise_if_any()
     _write(project, found, report)
@@ -216,16 +215,17 @@ def _find(
 
 def _check_classes(
     project: Project,
-    rows: Iterable[Row],
+    found: Sequence[tuple[str, Row]],
     report: ImportReport,
     problems: _Problems,
     *,
     new_classes: bool,
 ) -> None:
     known, events = project.classes.names(), read_class_events(project.database)
-    said = {label for row in rows for label in row.labels} | set(known)
+    is_open = new_classes or not _classes_elsewhere(project, {image for image, _ in found})
+    said = {label for _, row in found for label in row.labels} | set(known)
     new: set[str] = set()
-    for row in rows:
+    for _, row in found:
         if many := _many_labels(row, said):
             problems.add(row, f"several labels on one image, {listed(many)}", _ONE_LABEL)
             continue
@@ -235,12 +235,24 @@ def _check_classes(
             except ProjectError as error:
                 problems.add(row, str(error).rstrip("."))
                 continue
-            if known and not new_classes and name not in known:
-                hint = did_you_mean(name, known)
+            if name in known:
+                continue
+            hint = "" if new_classes else did_you_mean(name, known)
+            if hint or not is_open:
                 problems.add(row, f"unknown class {name!r}{hint}", _NEW_CLASSES)
             new.add(name)
-    report.new_classes = sorted(new - set(known))
+    report.new_classes = sorted(new)
     report.warnings += _lookalikes(new | set(known))
+
+
+def _classes_elsewhere(project: Project, images: set[str]) -> set[str]:
+    """Return the classes that stay when all imported labels of these images go."""
+    added = {event.name for event in project.classes.events() if event.kind == "added"}
+    return added | {
+        label.label
+        for image, label in project.labels.current().items()
+        if label.label is not None and (image not in images or label.kind != "imported")
+    }
 
 
 def _many_labels(row: Row, said: set[str]) -> list[str]:

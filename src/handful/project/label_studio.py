@@ -48,11 +48,15 @@ def import_label_studio(
         With every problem of the file, by task.
     """
     names = Names(project, file.parent)
-    rows = [
-        row
-        for number, task in enumerate(_read_tasks(file), start=1)
-        for row in _rows(number, task, names)
-    ]
+    rows: list[Row] = []
+    for number, task in enumerate(_read_tasks(file), start=1):
+        try:
+            rows += _rows(number, task, names)
+        except (AttributeError, TypeError) as error:
+            raise ProjectError(
+                f"'{file}': task {number} is not as Label Studio writes it. "
+                f"Export the project as JSON or JSON-MIN."
+            ) from error
     return import_rows(project, file, rows, skip_unknown=skip_unknown, new_classes=new_classes)
 
 
@@ -140,15 +144,15 @@ def _read_tasks(file: Path) -> list[dict[str, Any]]:
 
 def _rows(number: int, task: dict[str, Any], names: Names) -> Iterator[Row]:
     """Yield one row an annotator, or one without a label."""
-    data = task.get("data", task)
-    address = str(data.get("image") or "") if isinstance(data, dict) else ""
-    where, path = f"task {task.get('id', number)}", _path(address)
-    content = data.get("handful") if isinstance(data, dict) else None
+    is_full = "data" in task
+    data = task["data"] if is_full else task
+    address, content = str(data.get("image") or ""), data.get("handful")
+    path = _path(address)
     if address.startswith(_UPLOADS) and not content:
         content = names.find_upload(path)
-    said = dict(_min_annotation(task) if "data" not in task else _annotations(task))
+    said = dict(_annotations(task) if is_full else _min_annotation(task))
     for annotator, labels in said.items() or [("", ())]:
-        yield Row(where, path, labels, annotator=annotator, hash=content)
+        yield Row(f"task {task.get('id', number)}", path, labels, annotator=annotator, hash=content)
 
 
 def _annotations(task: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:

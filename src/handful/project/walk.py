@@ -67,7 +67,7 @@ def walk(root: Path, *, without: Path) -> Walk:
     Walk
     """
     found, top = Walk(), os.fsencode(root)
-    visited = {_identity(os.fsencode(without))}
+    visited = {_identity(os.fsencode(without))} - {_identity(top)}
     folders, links = [b""], list[bytes]()
     while folders or links:
         relative = folders.pop() if folders else links.pop()
