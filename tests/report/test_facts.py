@@ -37,6 +37,11 @@ def test_a_bundle_s_report_counts_what_it_does_not_name():
     assert data.count("unusable") == 4 and data.count("contradictions") == 0
 
 
+def test_a_matrix_in_which_nothing_was_tested_is_none():
+    confusion = {"classes": ["a", "b"], "counts": [[0, 0], [0, 0]]}
+    assert read_facts({"confusion": confusion}).confusion.classes == ()
+
+
 def test_empty_reliability_bins_are_left_out(number):
     bins = [{"low": 0, "high": 0.1, "n": 0, "confidence": None, "accuracy": number(None)}]
     assert read_facts({"reliability": bins}).reliability == ()

@@ -1,9 +1,12 @@
 import copy
+import os
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from handful.core import BundleError
 from handful.report import render, summary_table
@@ -89,6 +92,21 @@ def test_images_are_asked_for_by_their_own_name(report):
 
 def test_the_same_report_gives_the_same_page(report, picture):
     assert render(report(6), picture) == render(copy.deepcopy(report(6)), picture)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_real_photos_fit_in_a_small_page(report, read_page):
+    root = os.environ.get("HANDFUL_DATA")
+    if not root:
+        pytest.skip("HANDFUL_DATA names no folder of images")
+    photos = sorted(Path(root, "clothing", "train", "hat").glob("*.jpg"))[:24]
+    full = report(10)
+    full["uncertain"] = [{"name": p.name, "prediction": "hat", "confidence": 0.2} for p in photos]
+    names = {p.name: p for p in photos}
+    html = render(full, lambda name: Image.open(names[name]) if name in names else None)
+    assert [tag for tag, _ in read_page(html).tags].count("img") == 24
+    assert len(html) < 500_000
 
 
 def test_the_report_is_not_changed(report, picture):

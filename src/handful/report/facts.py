@@ -289,7 +289,7 @@ def _confusion(node: Node) -> Confusion:
             f"The report is damaged: {node.place!r} must hold one row and one column of counts "
             f"for each of its {len(classes)} classes."
         )
-    return Confusion(classes, counts)
+    return Confusion(classes, counts) if any(map(any, counts)) else Confusion()
 
 
 def _bin(row: Node) -> Bin | None:

@@ -257,8 +257,6 @@ def reliability_plot(bins: Sequence[Bin]) -> Markup:
 def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
     _bare(axes, "confidence the model states")
     axes.plot([0, 1], [0, 1], "--", color=MUTED, lw=1.1)
-    axes.text(0.03, 0.95, "right more often than it says", color=MUTED, va="top", fontsize=11)
-    axes.text(0.97, 0.05, "right less often than it says", color=MUTED, ha="right", fontsize=11)
     most = max(b.n for b in bins)
     for b in bins:
         size = 4 + 7 * math.sqrt(b.n / most)
