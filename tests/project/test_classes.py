@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handful.core import ProjectError
@@ -78,6 +78,7 @@ def test_refusals_say_what_to_do(pets):
 RENAMES = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), max_size=8)
 
 
+@settings(deadline=None)
 @given(RENAMES, st.sampled_from("abc"), st.integers(0, 9))
 def test_a_label_follows_only_later_renames(renames, label, step):
     events = [ClassEvent(n, "renamed", a, b) for n, (a, b) in enumerate(renames, start=1)]

@@ -72,6 +72,30 @@ def test_project_folder_of_other_images_is_refused(root, tmp_path):
     Project.open(tmp_path / "moved", project_dir=tmp_path / "state").close()
 
 
+def test_project_folder_of_the_same_images_spelled_otherwise(root, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(root)
+    monkeypatch.chdir(root)
+    for spelling in (root, "../images", ".", tmp_path / "link"):
+        with Project.open(spelling, project_dir="../state") as project:
+            assert project.folder == tmp_path / "state"
+
+
+def test_project_in_the_image_folder_itself(root, write):
+    write("cat/1.jpg")
+    with Project.open(root, project_dir=root) as project:
+        assert project.scan(quiet=True).new == 1
+
+
+def test_read_only_database(plain_user: Path):
+    Project.open(plain_user).close()
+    (plain_user / ".handful/project.db").chmod(0o444)
+    with (
+        Project.open(plain_user) as project,
+        pytest.raises(ProjectError, match=r"cannot be written.*--project DIR"),
+    ):
+        project.set_setting("key", 1)
+
+
 def test_moved_root_keeps_everything(pets, root, tmp_path):
     pets.labels.add([LabelEvent(pets.images()[0].hash, "kitten")])
     pets.close()
@@ -134,6 +158,11 @@ def test_near_duplicates_and_their_contradictions(pets, by_name, root):
     assert len(pets.near_duplicates()) == 1
 
 
+def test_near_duplicates_of_unknown_images(pets):
+    with pytest.raises(ValueError, match="no image of this hash"):
+        pets.add_near_duplicates([("00", "01")])
+
+
 def test_summary_is_json_and_counts(pets, write):
     write("test/cat/6.jpg"), write("cat/zero.jpg", ""), write("dog/copy.jpg", "cat/1.jpg")
     pets.scan(quiet=True)
@@ -146,3 +175,16 @@ def test_summary_is_json_and_counts(pets, write):
     assert summary["unusable"] == [{"name": "cat/zero.jpg", "reason": "an empty file (0 bytes)"}]
     assert summary["contradictions"][0]["labels"] == ["cat", "dog"]
     assert [step["what"] for step in summary["imports"]] == ["scan", "scan"]
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_real_folder_with_splits(data, tmp_path):
+    with Project.open(data("clothing"), project_dir=tmp_path / "state") as project:
+        report = project.scan(quiet=True)
+        assert report.skipped == []
+        summary = project.summary()
+        assert len(summary["classes"]) == 10
+        assert set(summary["splits"]) == {"train", "validation", "test"}
+        assert summary["files"] == report.new
+        assert project.scan(quiet=True).unchanged == report.new

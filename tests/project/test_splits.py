@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handful.project import (
@@ -46,6 +46,7 @@ def test_equal_hashes_share_a_group_and_foreign_pairs_are_ignored():
     assert group_by_duplicates([], []).shape == (0,)
 
 
+@settings(deadline=None)
 @given(PAIRS, GROUPS, st.randoms())
 def test_grouping_laws(pairs, names, random):
     groups = group_by_duplicates(HASHES, pairs, names)
@@ -57,6 +58,7 @@ def test_grouping_laws(pairs, names, random):
     assert list(dict.fromkeys(groups.tolist())) == list(range(groups.max() + 1))
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_every_star_has_a_centre_near_all_its_members(pairs):
     groups = group_by_duplicates(HASHES, pairs)
@@ -66,6 +68,7 @@ def test_every_star_has_a_centre_near_all_its_members(pairs):
         assert any(all(frozenset((c, m)) in near for m in star if m != c) for c in star)
 
 
+@settings(deadline=None)
 @given(DECK, st.integers(0, 3), st.floats(0.1, 0.9))
 def test_splits_keep_groups_whole(deck, random_state, fraction):
     y, groups = [label for label, _ in deck], np.array([group for _, group in deck])
@@ -81,6 +84,7 @@ def test_splits_keep_groups_whole(deck, random_state, fraction):
         assert not all(h for h, name in zip(held, y, strict=True) if name == label)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 5))
 def test_single_images_are_dealt_in_proportion(cats, dogs, random_state):
     y = ["cat"] * cats + ["dog"] * dogs

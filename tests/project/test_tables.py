@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handful.core import ProjectError
@@ -92,6 +92,7 @@ def test_cells_that_a_spreadsheet_would_run_are_escaped(root, write, tmp_path, n
         assert import_csv(project, out).images == 2  # and found again
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_escaping_is_undone_exactly(cell):
     assert not escape_cell(cell).startswith(("=", "+", "-", "@", "\t", "\r"))

@@ -131,13 +131,17 @@ def _migrate(database: Database) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors about the file into ProjectErrors that say what to do."""
+    """Turn SQLite's errors into ones that say what to do."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise damaged(path) from error
+        if code == sqlite3.SQLITE_CONSTRAINT:
+            raise ValueError(
+                "There is no image of this hash in the project. Scan first."
+            ) from error
         if code in _WAYS_OUT:
             raise ProjectError(f"The project database '{path}' {_WAYS_OUT[code]}") from error
         raise

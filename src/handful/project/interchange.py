@@ -221,28 +221,33 @@ def _check_classes(
     *,
     new_classes: bool,
 ) -> None:
-    known, events = project.classes.names(), read_class_events(project.database)
-    is_open = new_classes or not _classes_elsewhere(project, {image for image, _ in found})
-    said = {label for _, row in found for label in row.labels} | set(known)
-    new: set[str] = set()
+    known = project.classes.names()
+    names, wrong = _class_names(project, {label for _, row in found for label in row.labels})
+    new = set(names.values()) - set(known)
+    is_closed = bool(_classes_elsewhere(project, {image for image, _ in found}))
+    hints = {} if new_classes else {name: did_you_mean(name, known) for name in new}
+    unknown = {name: hint for name, hint in hints.items() if hint or is_closed}
     for _, row in found:
-        if many := _many_labels(row, said):
+        if many := _many_labels(row, {*names, *known}):
             problems.add(row, f"several labels on one image, {listed(many)}", _ONE_LABEL)
-            continue
-        for label in row.labels:
-            try:
-                name = name_now(events, clean_class_name(label), sys.maxsize, imported=True)
-            except ProjectError as error:
-                problems.add(row, str(error).rstrip("."))
-                continue
-            if name in known:
-                continue
-            hint = "" if new_classes else did_you_mean(name, known)
-            if hint or not is_open:
-                problems.add(row, f"unknown class {name!r}{hint}", _NEW_CLASSES)
-            new.add(name)
+        elif row.labels and row.labels[0] in wrong:
+            problems.add(row, wrong[row.labels[0]])
+        elif row.labels and (name := names[row.labels[0]]) in unknown:
+            problems.add(row, f"unknown class {name!r}{unknown[name]}", _NEW_CLASSES)
     report.new_classes = sorted(new)
     report.warnings += _lookalikes(new | set(known))
+
+
+def _class_names(project: Project, labels: set[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the present class of every label of a file, and what is wrong with the others."""
+    events = read_class_events(project.database)
+    names, wrong = {}, {}
+    for label in labels:
+        try:
+            names[label] = name_now(events, clean_class_name(label), sys.maxsize, imported=True)
+        except ProjectError as error:
+            wrong[label] = str(error).rstrip(".")
+    return names, wrong
 
 
 def _classes_elsewhere(project: Project, images: set[str]) -> set[str]:

@@ -166,14 +166,9 @@ class LabelLog:
         events = list(events)
         if not events:
             raise ValueError("At least one label event is needed. Got none.")
-        try:
-            with self._database.writing() as connection:
-                step = add_step(connection, what)
-                append_label_events(connection, step, events)
-        except sqlite3.IntegrityError as error:
-            raise ValueError(
-                "A label event names an image that the project has never seen. Scan first."
-            ) from error
+        with self._database.writing() as connection:
+            step = add_step(connection, what)
+            append_label_events(connection, step, events)
         return step
 
     def undo(self, step: int | None = None, *, annotator: str | None = None) -> int | None:

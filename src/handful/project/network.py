@@ -56,7 +56,7 @@ def is_network_mount(folder: Path, mounts: str) -> bool:
     >>> is_network_mount(Path("/home/ana"), table)
     False
     """
-    pattern = _LINUX if _LINUX.match(mounts) and " on /" not in mounts else _MACOS
+    pattern = _MACOS if " on /" in mounts else _LINUX  # Linux writes spaces as \\040
     kinds = {_unescape(match["place"]): match["kind"] for match in pattern.finditer(mounts)}
     holding = [place for place in (folder, *folder.parents) if str(place) in kinds]
     kind = kinds[str(holding[0])] if holding else ""

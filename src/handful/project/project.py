@@ -141,9 +141,9 @@ class Project:
             If there is no such folder, it cannot be written, the project
             belongs to another image folder, or its database is damaged.
         """
-        root = Path(root).absolute()
+        root = Path(os.path.abspath(root))  # noqa: PTH100 (also takes '..' out)
         _check_root(root)
-        folder = root / FOLDER if project_dir is None else Path(project_dir).absolute()
+        folder = root / FOLDER if project_dir is None else Path(os.path.abspath(project_dir))  # noqa: PTH100
         if not create and not (folder / _DATABASE).exists():
             raise ProjectError(
                 f"There is no project in '{folder}'. Begin one with: handful fit '{root}'"
@@ -325,7 +325,8 @@ class Project:
         if owner == mine:
             return
         is_apart = self.folder.parent != self.root
-        if owner is not None and is_apart and Path(owner).is_dir():
+        is_taken = owner and Path(owner).is_dir() and not self.root.samefile(owner)
+        if is_apart and is_taken:
             raise ProjectError(
                 f"The project in '{self.folder}' belongs to the images in '{owner}', "
                 f"not to '{self.root}'. Give each image folder a project folder of its own."

@@ -51,6 +51,8 @@ class ScanReport:
     step : int or None
         The step of the import, for `LabelLog.undo`.
     seconds : float
+    nothing : str or None
+        Why there is no readable file at all, and what to do.
     """
 
     new: int = 0
