@@ -38,4 +38,7 @@ def serve(model: Path, host: str, port: int, token: str | None) -> None:
     from handful.jobs import Predictor
     from handful.web import run
 
-    run(Predictor(model), host=host, port=port, token=token)
+    run(
+        Predictor(model), host=host, port=port, token=token,
+        started=lambda address: click.echo(f"Serving {model} at {address}", err=True),
+    )  # fmt: skip
