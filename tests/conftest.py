@@ -1,4 +1,4 @@
-"""Shared places and images: real ones where ``HANDFUL_DATA`` names a folder, packaged digits elsewhere."""
+"""Shared images: real photos where ``HANDFUL_DATA`` names a folder, packaged digits elsewhere."""
 
 from __future__ import annotations
 
@@ -39,5 +39,27 @@ def photo() -> Callable[..., Image.Image]:
     def make(seed: int = 0, width: int = 96, height: int = 64) -> Image.Image:
         coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
         return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+    return make
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Callable[..., Path]:
+    """Return a maker of folders of real handwritten digits: ``0/``, ``1/`` … and ``unlabelled/``."""
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+
+    def make(n: int = 6, *, classes: str = "01", unlabelled: int = 0, name: str = "digits") -> Path:
+        folder = tmp_path / name
+        for label in classes:
+            rows = np.flatnonzero(source.target == int(label))
+            for place, chosen in ((label, rows[:n]), ("unlabelled", rows[n : n + unlabelled])):
+                for row in chosen:
+                    path = folder / place / f"digit-{row:04}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    pixels = (source.images[row] * (255 / 16)).round().astype(np.uint8)
+                    Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC).save(path)
+        return folder
 
     return make

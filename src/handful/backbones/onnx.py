@@ -221,19 +221,47 @@ def pool_tiles(model: onnx.ModelProto, tiles: int) -> onnx.ModelProto:
     graph = model.graph
     size = graph.input[0].type.tensor_type.shape.dim[1].dim_value
     source, result = graph.input[0].name, graph.output[0].name
-    shapes = {
-        "split": [-1, tiles, size, tiles, size, 3],
-        "tile": [-1, size, size, 3],
-        "gather": [0, tiles * tiles, -1],
-    }
     pooled = onnx.ModelProto()
     pooled.CopyFrom(model)
-    before = [
+    for part in (
+        pooled.graph.node,
+        pooled.graph.input,
+        pooled.graph.output,
+        pooled.graph.value_info,
+    ):
+        del part[:]
+    pooled.graph.node.extend([*_cut(source), *graph.node, *_pool(result)])
+    shapes = {
+        "tiles.split": [-1, tiles, size, tiles, size, 3],
+        "tiles.tile": [-1, size, size, 3],
+        "tiles.first": [0],
+        "tiles.rest": [tiles * tiles, -1],
+    }
+    pooled.graph.initializer.extend(
+        numpy_helper.from_array(np.array(value, np.int64), name) for name, value in shapes.items()
+    )
+    side = tiles * size
+    pooled.graph.input.append(
+        helper.make_tensor_value_info("tiles.images", TensorProto.UINT8, ["n", side, side, 3])
+    )
+    pooled.graph.output.append(
+        helper.make_tensor_value_info("tiles.embedding", TensorProto.FLOAT, ["n", None])
+    )
+    return pooled
+
+
+def _cut(source: str) -> list[onnx.NodeProto]:
+    """Return the nodes from whole images to tiles, row by row."""
+    return [
         helper.make_node("Reshape", ["tiles.images", "tiles.split"], ["tiles.grid"]),
         helper.make_node("Transpose", ["tiles.grid"], ["tiles.sorted"], perm=[0, 1, 3, 2, 4, 5]),
         helper.make_node("Reshape", ["tiles.sorted", "tiles.tile"], [source]),
     ]
-    after = [
+
+
+def _pool(result: str) -> list[onnx.NodeProto]:
+    """Return the nodes from the tiles' vectors to one vector an image."""
+    return [
         helper.make_node("Shape", ["tiles.images"], ["tiles.shape"]),
         helper.make_node("Gather", ["tiles.shape", "tiles.first"], ["tiles.n"], axis=0),
         helper.make_node("Concat", ["tiles.n", "tiles.rest"], ["tiles.gather"], axis=0),
@@ -244,28 +272,3 @@ def pool_tiles(model: onnx.ModelProto, tiles: int) -> onnx.ModelProto:
         helper.make_node("Concat", ["tiles.max", "tiles.mean"], ["tiles.both"], axis=1),
         helper.make_node("Flatten", ["tiles.both"], ["tiles.embedding"]),
     ]
-    constants = {
-        "tiles.split": shapes["split"],
-        "tiles.tile": shapes["tile"],
-        "tiles.first": [0],
-        "tiles.rest": [tiles * tiles, -1],
-    }
-    del (
-        pooled.graph.node[:],
-        pooled.graph.input[:],
-        pooled.graph.output[:],
-        pooled.graph.value_info[:],
-    )
-    pooled.graph.node.extend([*before, *graph.node, *after])
-    pooled.graph.initializer.extend(
-        numpy_helper.from_array(np.array(v, np.int64), k) for k, v in constants.items()
-    )
-    pooled.graph.input.append(
-        helper.make_tensor_value_info(
-            "tiles.images", TensorProto.UINT8, ["n", tiles * size, tiles * size, 3]
-        )
-    )
-    pooled.graph.output.append(
-        helper.make_tensor_value_info("tiles.embedding", TensorProto.FLOAT, ["n", None])
-    )
-    return pooled

@@ -19,7 +19,9 @@ from handful.cli.options import echo_json, folder, json_option, quiet_option
     show_default=True,
     help="Labels a class to keep.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of labels."
+)
 @json_option
 @quiet_option
 def demo(directory: Path, n_labels: int, seed: int, as_json: bool, quiet: bool) -> None:

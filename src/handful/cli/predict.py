@@ -18,6 +18,7 @@ from handful.cli.options import file, jobs_option, quiet_option
     type=click.Choice(["table", "csv", "jsonl"]),
     default="table",
     show_default=True,
+    help="Table, CSV with a column a class, or one JSON object a line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @click.option(

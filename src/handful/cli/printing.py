@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from handful.jobs import DemoOutcome, FitResult, Row
+    from handful.jobs import DemoOutcome, FitResult, ImportReport, Row, Step
 
-_MANY = 8  # classes from which a table shows the best alone
+_COLUMNS = ("path", "label", "confidence", "known", "is_known", "error")
 
 
 def print_summary(result: FitResult) -> None:
@@ -32,54 +33,59 @@ def print_rows(rows: Iterable[Row], form: str, *, review: int | None) -> bool:
     """Print predictions as they come; return whether any image could be used."""
     from handful.jobs import least_certain
 
-    seen = (
-        list(least_certain(rows, review) if review else rows) if review or form == "table" else rows
-    )
-    if form == "table":
-        _print_table(list(seen))
     used = False
-    writer: Any = None
-    for row in () if form == "table" else seen:
-        used = used or row.prediction is not None
+
+    def watched() -> Iterator[Row]:
+        nonlocal used
+        for row in rows:
+            used = used or row.prediction is not None
+            yield row
+
+    chosen = least_certain(watched(), review) if review else watched()
+    {"table": _print_table, "csv": _print_csv, "jsonl": _print_jsonl}[form](chosen)
+    return used
+
+
+def _print_jsonl(rows: Iterable[Row]) -> None:
+    for row in rows:
+        click.echo(json.dumps(row.as_dict(), ensure_ascii=False))
+
+
+def _print_csv(rows: Iterable[Row]) -> None:
+    """Print a header with the classes, which the first usable image names, and a line an image."""
+    waiting: list[Row] = []
+    classes: list[str] | None = None
+    for row in rows:
+        waiting.append(row)
+        if classes is None and row.prediction is not None:
+            classes = list(row.prediction.probabilities)
+            click.echo(_csv([*_COLUMNS, *(f"p_{name}" for name in classes)]))
+        if classes is not None:
+            _print_lines(waiting, classes)
+            waiting = []
+    if waiting:
+        click.echo(_csv(_COLUMNS))
+        _print_lines(waiting, [])
+
+
+def _print_lines(rows: Iterable[Row], classes: Sequence[str]) -> None:
+    for row in rows:
         values = row.as_dict()
-        if form == "jsonl":
-            click.echo(json.dumps(values, ensure_ascii=False))
-            continue
         probabilities = values.pop("probabilities", {})
-        if writer is None and probabilities:
-            writer = [
-                "path",
-                "label",
-                "confidence",
-                "known",
-                "is_known",
-                "error",
-                *map("p_{}".format, probabilities),
-            ]
-            click.echo(_csv(writer))
-        click.echo(
-            _csv(
-                [
-                    *(
-                        values.get(key, "")
-                        for key in ("path", "label", "confidence", "known", "is_known", "error")
-                    ),
-                    *probabilities.values(),
-                ]
-            )
-        )
-    return used if form != "table" else any(row.prediction for row in seen)
+        cells = [values.get(key, "") for key in _COLUMNS]
+        click.echo(_csv([*cells, *(probabilities.get(name, "") for name in classes)]))
 
 
 def _csv(cells: Sequence[object]) -> str:
     from handful.jobs import escape_cell
 
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow([escape_cell(cell) for cell in cells])
+    csv.writer(buffer, lineterminator="").writerow([escape_cell(str(cell)) for cell in cells])
     return buffer.getvalue()
 
 
-def _print_table(rows: list[Row]) -> None:
+def _print_table(found: Iterable[Row]) -> None:
+    rows = list(found)
     table = Table(
         "image", "label", "confidence", "known", box=None, pad_edge=False, header_style="dim"
     )
@@ -103,30 +109,15 @@ def _print_table(rows: list[Row]) -> None:
 
 def print_backbones(entries: list[dict[str, Any]]) -> None:
     """Print the catalogue as a table."""
-    table = Table(
-        "name",
-        "size",
-        "dim",
-        "licence",
-        "trained on",
-        "here",
-        "note",
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("name", no_wrap=True)
+    for title in ("size", "dim", "licence", "trained on", "here", "how"):
+        table.add_column(title, overflow="fold")
     for entry in entries:
-        size, dim = (str(entry[key] or "of the weights") for key in ("size", "dim"))
-        cells = (
-            entry["name"],
-            size,
-            dim,
-            entry["licence"],
-            entry["pretrained_on"],
-            "yes" if entry["here"] else "no",
-            entry["note"],
-        )
-        table.add_row(*map(Text, cells))
+        size, dim = (str(entry[key] or "·") for key in ("size", "dim"))
+        here = "yes" if entry["here"] else "no"
+        cells = (entry["name"], size, dim, entry["licence"], entry["pretrained_on"], here)
+        table.add_row(*map(Text, (*cells, entry["note"])))
     Console().print(table)
 
 
@@ -199,10 +190,44 @@ def print_demo(outcome: DemoOutcome) -> None:
 def print_status(summary: dict[str, Any]) -> None:
     """Print what is in a folder."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    for key, value in summary.items():
-        if isinstance(value, str | int | float):
-            table.add_row(key.replace("_", " "), Text(str(value)))
-    Console().print(table)
+    table.add_row("folder", Text(summary["root"]))
+    table.add_row("images", f"{summary['images']} in {summary['files']} files")
+    table.add_row("labels", f"{summary['labelled']} labelled, {summary['unlabelled']} unlabelled")
+    for row in summary["classes"]:
+        table.add_row("", Text(f"{row['n']:>6}  {row['name']}"))
+    for name, n in summary["splits"].items():
+        table.add_row("split", f"{n} {name}")
+    table.add_row("near duplicates", str(summary["near_duplicates"]))
+    console = Console()
+    console.print(table)
+    warnings = summary["scan"]["warnings"] + [
+        f"{bad['name']}: {bad['reason']}" for bad in summary["unusable"]
+    ]
+    warnings += [
+        f"{' and '.join(row['names'])} show the same picture, labelled {' and '.join(row['labels'])}"
+        for row in summary["contradictions"]
+    ]
+    for line in warnings:
+        console.print(Text(f"! {line}"), soft_wrap=True)
+
+
+def print_import(outcome: ImportReport | Step, as_json: bool) -> None:
+    """Print what an import did, or which one was taken back."""
+    values = asdict(outcome)
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False, indent=1))
+    elif "number" in values:
+        click.echo(f"Taken back: the import of {values['what']}.")
+    else:
+        click.echo(
+            f"{values['labelled']} of {values['images']} images labelled from {values['what']}."
+        )
+        if values["new_classes"]:
+            click.echo(f"New classes: {', '.join(values['new_classes'])}.")
+        if values["outranked"]:
+            click.echo(f"{values['outranked']} images keep the label a person gave them.")
+        for line in values["warnings"] + [f"{name}: {why}" for name, why in values["skipped"]]:
+            click.echo(f"! {line}")
 
 
 def _percent(estimate: dict[str, Any]) -> str:

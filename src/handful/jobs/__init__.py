@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from handful.jobs.backbone import BackboneChoice
     from handful.jobs.demonstration import DemoOutcome, demo
     from handful.jobs.diagnosis import doctor, list_backbones
-    from handful.jobs.vectors import embed_folder
     from handful.jobs.fitting import FitResult, Thresholds, fit
     from handful.jobs.folder import (
         export_labels,
@@ -23,15 +22,18 @@ if TYPE_CHECKING:
     )
     from handful.jobs.predicting import Row, least_certain, predict
     from handful.jobs.predictor import Predictor
-    from handful.project import escape_cell
+    from handful.jobs.vectors import embed_folder
+    from handful.project import ImportReport, Step, escape_cell
     from handful.report import summary_table
 
 _HOMES = {
     "BackboneChoice": "handful.jobs.backbone",
     "DemoOutcome": "handful.jobs.demonstration",
     "FitResult": "handful.jobs.fitting",
+    "ImportReport": "handful.project",
     "Predictor": "handful.jobs.predictor",
     "Row": "handful.jobs.predicting",
+    "Step": "handful.project",
     "Thresholds": "handful.jobs.fitting",
     "demo": "handful.jobs.demonstration",
     "doctor": "handful.jobs.diagnosis",
@@ -54,8 +56,10 @@ __all__ = [
     "BackboneChoice",
     "DemoOutcome",
     "FitResult",
+    "ImportReport",
     "Predictor",
     "Row",
+    "Step",
     "Thresholds",
     "demo",
     "doctor",

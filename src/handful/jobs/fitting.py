@@ -205,7 +205,8 @@ def load_labelled(work: Workspace) -> Labelled:
         raise ProjectError(
             f"None of the {len(work.images)} images in {str(work.project.root)!r} has a "
             "label. Put some of them in folders named "
-            "like their classes, or import a CSV file: handful import IMAGES labels.csv (columns path,label)."
+            "like their classes, or import a file of labels: handful import IMAGES "
+            f"{work.scanned.label_files[0] if work.scanned.label_files else 'labels.csv (columns path,label)'}."
         )
     hashes = [image.hash for image in images]
     pairs = find_near_duplicates(work, images)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from handful.core import ProjectError, write_atomically
 from handful.jobs.reporting import image_opener, latest_report
-from handful.project import ImportReport, Project, export_csv, export_label_studio, import_file
+from handful.project import (
+    ImportReport,
+    Project,
+    Step,
+    export_csv,
+    export_label_studio,
+    import_csv,
+    import_huggingface,
+    import_label_studio,
+)
+from handful.project import undo_import as undo_step
 from handful.report import render
 
 
@@ -15,26 +27,71 @@ def status(images: Path, *, project_dir: Path | None = None, quiet: bool = False
     """Scan a folder and return what is in it, as JSON values."""
     with Project.open(images, project_dir=project_dir) as project:
         scanned = project.scan(quiet=quiet)
-        return {"scan": scanned.as_dict(), **project.summary()}
+        return {**project.summary(), "scan": asdict(scanned)}
 
 
-def import_labels(images: Path, labels: Path, *, project_dir: Path | None = None) -> ImportReport:
+def import_labels(
+    images: Path,
+    labels: Path,
+    *,
+    column: str = "label",
+    skip_unknown: bool = False,
+    new_classes: bool = False,
+    project_dir: Path | None = None,
+) -> ImportReport:
     """Read a CSV, Hugging Face metadata or Label Studio file into a folder's project.
+
+    Parameters
+    ----------
+    images : Path
+        The folder.
+    labels : Path
+        ``.csv`` with ``path,label[,split,group]`` or with ``file_name``,
+        ``.jsonl`` with ``file_name``, or ``.json`` from Label Studio.
+    column : str, default="label"
+        The class's column in a metadata file.
+    skip_unknown : bool, default=False
+        Leave out rows whose image is not there, instead of refusing the file.
+    new_classes : bool, default=False
+        Accept classes that the project does not have.
+    project_dir : Path, optional
+        Where the state is kept.
 
     Raises
     ------
     ProjectError
-        If the file cannot be read; all its problems are in the message.
+        If the file cannot be read; all its problems are in the message, and
+        nothing of it was imported.
     """
+    if not labels.is_file():
+        raise ProjectError(f"No such file: {str(labels)!r}.")
     with Project.open(images, project_dir=project_dir) as project:
         project.scan(quiet=True)
-        return import_file(project, labels)
+        kind = labels.suffix.lower()
+        if kind == ".json":
+            return import_label_studio(
+                project, labels, skip_unknown=skip_unknown, new_classes=new_classes
+            )
+        if kind == ".jsonl" or (kind == ".csv" and _names_files(labels)):
+            return import_huggingface(
+                project, labels, column=column, skip_unknown=skip_unknown, new_classes=new_classes
+            )
+        if kind == ".csv":
+            return import_csv(project, labels, skip_unknown=skip_unknown, new_classes=new_classes)
+    raise ProjectError(f"Labels are read from .csv, .jsonl or .json files. Got {labels.name!r}.")
 
 
-def undo_import(images: Path, *, project_dir: Path | None = None) -> ImportReport:
-    """Take the last import of a folder's project back."""
+def _names_files(labels: Path) -> bool:
+    """Tell whether a CSV file is Hugging Face metadata: it has the column ``file_name`` and no ``path``."""
+    with labels.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        header = next(csv.reader(file), [])
+    return "file_name" in header and "path" not in header
+
+
+def undo_import(images: Path, *, project_dir: Path | None = None) -> Step:
+    """Take the last import of a folder's project back and return it."""
     with Project.open(images, project_dir=project_dir) as project:
-        return project.undo_import()
+        return undo_step(project)
 
 
 def export_labels(images: Path, output: Path, *, project_dir: Path | None = None) -> int:
@@ -45,14 +102,13 @@ def export_labels(images: Path, output: Path, *, project_dir: Path | None = None
     ProjectError
         If the ending is neither ``.csv`` nor ``.json``.
     """
-    writers = {".csv": export_csv, ".json": export_label_studio}
-    if output.suffix not in writers:
+    if output.suffix not in (".csv", ".json"):
         raise ProjectError(
             f"Labels are written as .csv or .json (Label Studio). Got {output.name!r}."
         )
     with Project.open(images, project_dir=project_dir) as project:
-        project.scan(quiet=True)
-        return writers[output.suffix](project, output)
+        project.scan(quiet=True).raise_if_empty()
+        return (export_csv if output.suffix == ".csv" else export_label_studio)(project, output)
 
 
 def read_report(images: Path, *, project_dir: Path | None = None) -> dict[str, Any]:

@@ -50,8 +50,7 @@ def _proposed(work: Workspace, hashes: Sequence[str]) -> list[tuple[str, str]]:
     X = work.store.rows(hashes)
     indices, similarity = nearest(X, X, _NEIGHBOURS + 1)
     rows, columns = np.nonzero(similarity >= SIMILAR)
-    pairs = {
-        tuple(sorted((hashes[row], hashes[indices[row, column]])))
-        for row, column in zip(rows, columns, strict=True)
-    }
-    return sorted((a, b) for a, b in pairs if a != b)
+    found = zip(rows.tolist(), indices[rows, columns].tolist(), strict=True)
+    return sorted(
+        {(min(a, b), max(a, b)) for a, b in ((hashes[i], hashes[j]) for i, j in found) if a != b}
+    )

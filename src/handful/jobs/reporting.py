@@ -71,7 +71,10 @@ def build_report(
             "learning_curve": measured.curve.points if measured.curve else [],
             "expected_gain": measured.curve.gain if measured.curve else None,
             "test": measured.test,
-            "open_set": {"threshold": known.threshold_, "what": _OPEN_SET.format(100 * known.max_unknown)},
+            "open_set": {
+                "threshold": known.threshold_,
+                "what": _OPEN_SET.format(100 * known.max_unknown),
+            },
             "operating_point": measured.point,
             "uncertain": _uncertain(work, data, head, figures),
             "mislabelled": _mislabelled(data, validation, figures),
@@ -97,12 +100,19 @@ def as_json(value: Any) -> Any:
 def _methods(validation: Validation | None, chosen: str) -> list[dict[str, Any]]:
     methods = validation.methods.values() if validation else ()
     return [
-        {"name": m.name, "accuracy": m.accuracy, "seconds": round(m.seconds, 3), "chosen": m.name == chosen}
+        {
+            "name": m.name,
+            "accuracy": m.accuracy,
+            "seconds": round(m.seconds, 3),
+            "chosen": m.name == chosen,
+        }
         for m in methods
     ]
 
 
-def _confusion(validation: Validation | None, figures: MethodFigures | None) -> dict[str, Any] | None:
+def _confusion(
+    validation: Validation | None, figures: MethodFigures | None
+) -> dict[str, Any] | None:
     if validation is None or figures is None:
         return None
     return {"classes": validation.classes, "counts": figures.confusion}
@@ -229,7 +239,9 @@ def _mislabelled(
     """Return the images whose label the out-of-fold prediction doubts most."""
     if validation is None or figures is None:
         return []
-    images = [image for image, is_test in zip(data.images, data.is_test, strict=True) if not is_test]
+    images = [
+        image for image, is_test in zip(data.images, data.is_test, strict=True) if not is_test
+    ]
     own = np.array([validation.classes.index(image.label) for image in images])
     in_label = np.nan_to_num(figures.oof_proba[np.arange(len(own)), own], nan=np.inf)
     best = np.nan_to_num(figures.oof_proba, nan=-1).argmax(axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def embed_folder(
 
 
 def _write_npz(work: Workspace, output: Path) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "names": np.array([image.name for image in work.images]),
         "hashes": np.array([image.hash for image in work.images]),
         "labels": np.array([image.label or "" for image in work.images]),
@@ -84,7 +85,7 @@ def _write_parquet(work: Workspace, output: Path) -> None:
     write_atomically(output, lambda file: parquet.write_table(table, file))
 
 
-def _pyarrow():  # type: ignore[no-untyped-def]
+def _pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow
         from pyarrow import parquet

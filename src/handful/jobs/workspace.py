@@ -86,6 +86,7 @@ def open_workspace(
     with Project.open(folder, project_dir=project_dir) as project:
         start = time.perf_counter()
         scanned = project.scan(quiet=quiet)
+        scanned.raise_if_empty()
         backbone = choice.load(_white(project))
         seconds = {"scan": round(time.perf_counter() - start, 3)}
         store = VectorStore(
@@ -128,11 +129,6 @@ def _refuse_empty(project: Project, images: list[Image]) -> None:
         return
     unusable = project.unusable()
     reasons = "; ".join(f"{bad.name}: {bad.reason}" for bad in unusable[:5])
-    found = (
-        f"None of the {len(unusable)} image files can be used ({reasons})"
-        if unusable
-        else "There is no image file"
-    )
     raise ProjectError(
-        f"{found} in {str(project.root)!r}. Put JPEG, PNG, WebP, TIFF, BMP or GIF files there."
+        f"None of the {len(unusable)} image files in {str(project.root)!r} can be used ({reasons})."
     )
