@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", "
 
 _LABEL_FILES = {b"metadata.csv", b"metadata.jsonl"}
 _SYSTEM_FOLDERS = {b"__MACOSX", b"@eaDir"}
-_BATCH = 256
+_BATCH = 512  # files between two commits
+_TASK = 16  # files a thread reads at a time
+_PIECE = 1 << 20  # bytes
 
 
 class Seen(NamedTuple):
@@ -155,8 +158,11 @@ def hash_file(path: Path) -> str:
     >>> hash_file(Path(os.devnull))
     'cae66941d9efbd404e4d88758ea67670'
     """
+    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 class Read(NamedTuple):
@@ -184,6 +190,13 @@ def hash_files(root: Path, paths: list[bytes]) -> Iterator[list[Read]]:
         except OSError as error:
             return Read(path, None, _reason(error))
 
+    def read_all(some: list[bytes]) -> list[Read]:
+        return [read(path) for path in some]
+
     with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 4)) as pool:
-        for first in range(0, len(paths), _BATCH):
-            yield list(pool.map(read, paths[first : first + _BATCH]))
+        for batch in _parts(paths, _BATCH):
+            yield list(chain.from_iterable(pool.map(read_all, _parts(batch, _TASK))))
+
+
+def _parts(paths: list[bytes], size: int) -> list[list[bytes]]:
+    return [paths[start : start + size] for start in range(0, len(paths), size)]
