@@ -21,7 +21,7 @@ HEADS = [
     NearestNeighbours(),
     NearestNeighbours(n_neighbors=1),
     LinearProbe(),
-    LinearProbe(C=10.0, power=1.0, unit_norm=False),
+    LinearProbe(alpha=0.1, power=1.0, unit_norm=False),
     TemperatureScaled(LinearProbe()),
     TemperatureScaled(PrototypeClassifier()),
 ]

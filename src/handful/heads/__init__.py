@@ -1,6 +1,6 @@
-"""Decision rules on vectors: scikit-learn classifiers with leave-one-out logits and an ONNX form."""
+"""Decision rules on vectors: scikit-learn classifiers with an ONNX form."""
 
-from handful.heads.calibration import TemperatureScaled, fitted_temperature
+from handful.heads.calibration import TemperatureScaled
 from handful.heads.conformal import ConformalSets
 from handful.heads.knn import NearestNeighbours
 from handful.heads.linear_probe import LinearProbe
@@ -16,6 +16,5 @@ __all__ = [
     "NearestNeighbours",
     "PrototypeClassifier",
     "TemperatureScaled",
-    "fitted_temperature",
     "softmax",
 ]

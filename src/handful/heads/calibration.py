@@ -6,12 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 import onnx
-from scipy.optimize import minimize_scalar
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils.validation import check_is_fitted
 
-from handful.core import Array, Float32, Int
-from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query, log_losses
+from handful.core import Array, Float32
+from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query
 from handful.heads.onnx_form import divided
+from handful.heads.scale import fitted_scale, informed
 
 _SPREAD = 1.0  # standard deviation of the prior on log temperature
 
@@ -77,7 +78,9 @@ class TemperatureScaled(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator
         """
         X, codes = checked_fit(self, X, y)
         self.head_ = clone(self.head).fit(X, self.classes_[codes])
-        self.temperature_ = fitted_temperature(self.head_.loo_logits_, codes)
+        rows = informed(codes)
+        scale, _ = fitted_scale(self.head_.loo_logits_[rows], codes[rows], spread=_SPREAD)
+        self.temperature_ = 1 / scale
         self.loo_logits_ = self.head_.loo_logits_ / np.float32(self.temperature_)
         return self
 
@@ -88,38 +91,5 @@ class TemperatureScaled(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator
 
     def to_onnx(self) -> onnx.ModelProto:
         """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        checked_query(self, np.zeros((1, getattr(self, "n_features_in_", 1))))
+        check_is_fitted(self)
         return divided(self.head_.to_onnx(), self.temperature_)
-
-
-def fitted_temperature(logits: Float32, codes: Int) -> float:
-    """Return the temperature of held-out logits.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (n_samples, n_classes)
-        Of rows that the model did not see.
-    codes : ndarray of shape (n_samples,)
-        True columns.
-
-    Returns
-    -------
-    float
-        Between 0.01 and 100; 1 where no class has two rows.
-
-    Examples
-    --------
-    >>> fitted_temperature(np.array([[0.0, 9.0]] * 9 + [[9.0, 0.0]]), np.array([1] * 8 + [0, 0])) > 1
-    True
-    """
-    informed = np.bincount(codes)[codes] > 1
-    logits, codes = logits[informed].astype(np.float64), codes[informed]
-    if logits.shape[1] < 2 or not len(logits):
-        return 1.0
-
-    def loss(log_temperature: float) -> float:
-        prior = np.square(log_temperature / _SPREAD) / 2
-        return float(log_losses(logits / np.exp(log_temperature), codes).sum() + prior)
-
-    bound = float(np.log(100))
-    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))

@@ -85,7 +85,7 @@ class ConformalSets(BaseEstimator):
                 "The 'codes' of ConformalSets must be one column number of 'proba' a row. "
                 f"Got {len(codes)} codes for {len(proba)} rows of {proba.shape[1]} columns."
             )
-        self.threshold_ = self._threshold(np.sort(proba[np.arange(len(codes)), codes]))
+        self.threshold_: float = self._threshold(np.sort(proba[np.arange(len(codes)), codes]))
         return self
 
     def predict_sets(self, proba: Array) -> Bool:

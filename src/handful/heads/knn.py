@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from handful.core import Array, Float32
 from handful.heads.logits import (
@@ -92,7 +93,7 @@ class NearestNeighbours(LogitsClassifierMixin, BaseEstimator):
 
     def to_onnx(self) -> onnx.ModelProto:
         """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        checked_query(self, np.zeros((1, getattr(self, "n_features_in_", 1))))
+        check_is_fitted(self)
         form = OnnxForm("neighbours")
         x = add_transform(form, INPUT, power=1.0, unit_norm=True)
         similarity = form.node("MatMul", x, form.constant(self._rows.T))

@@ -1,4 +1,4 @@
-"""The default head: logistic regression whose regularisation needs no validation set."""
+"""The default head: a linear classifier whose regularisation needs no validation set."""
 
 from __future__ import annotations
 
@@ -8,46 +8,67 @@ from typing import Self
 import numpy as np
 import onnx
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from handful.core import Array, Float32, Float64, Int
-from handful.heads.logits import (
-    LogitsClassifierMixin,
-    checked_fit,
-    checked_query,
-    linear,
-    log_losses,
-)
-from handful.heads.multinomial import Solution, Span
+from handful.core import Array, Float32
+from handful.heads.logistic import fitted_logistic
+from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query, linear
 from handful.heads.onnx_form import INPUT, OnnxForm
+from handful.heads.ridge import fitted_ridge
+from handful.heads.span import Span
 from handful.heads.vectors import add_transform, transformed
 
-_GRID = (1.0, 10.0, 100.0, 1000.0)
-_UNINFORMED = 100.0  # C where no class has two rows, so that leaving one out says nothing
+_TOLERANCE = 1e-2
 
 
 class LinearProbe(LogitsClassifierMixin, BaseEstimator):
-    """Multinomial logistic regression with C chosen by leave-one-out log loss.
+    """Classify by the mean of a ridge and a logistic regression, both linear.
+
+    Few labels in many dimensions make two good linear classifiers err on
+    different images. Ridge regression on class indicators adapts to how much the
+    dimensions are worth, since the leave-one-out error of every penalty has a
+    closed form; multinomial logistic regression is less disturbed by images far
+    from the border. The mean of their logits is again one linear classifier.
 
     Parameters
     ----------
-    C : float, default=None
-        Inverse strength of the squared penalty, as in scikit-learn, above 0.
-        None: chosen.
+    alpha : float, default=None
+        Penalty of the ridge regression in units of the mean squared distance of a
+        vector from the mean, above 0. None: the one with the lowest exact
+        leave-one-out log loss of nine from 0.003 to 32, pulled weakly to 0.1.
+    C : float, default=30.0
+        Inverse penalty of the logistic regression as in scikit-learn, in the same
+        units, above 0.
     power : float, default=0.5
         Vectors first become ``sign(x)·|x|**power``, above 0.
     unit_norm : bool, default=True
-        Then their rows are scaled to length 1.
+        Then rows are scaled to length 1.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-    C_ : float
+    alpha_ : float
+        The penalty of the ridge regression.
     coef_ : ndarray of shape (n_classes, n_features), float32
     intercept_ : ndarray of shape (n_classes,), float32
     loo_logits_ : ndarray of shape (n_samples, n_classes), float32
-        Logits of every training row from a fit without it, by the approximation
-        of Rad and Maleki.
+        Logits of every training row from a fit without it: exact for the ridge
+        half, one Newton step for the logistic half.
     n_features_in_ : int
+
+    Notes
+    -----
+    Rows count in the ridge regression by one over the square root of the size of
+    their class. ``benchmarks/linear_probe.py`` compares accuracy and time with
+    scikit-learn's ``LogisticRegressionCV`` and ``LogisticRegression``.
+
+    References
+    ----------
+    .. [1] Rifkin, Yeo and Poggio, "Regularized least-squares classification",
+       2003; the closed form is their leave-one-out identity.
+    .. [2] Rad and Maleki, "A scalable estimate of the out-of-sample prediction
+       error via approximate leave-one-out cross-validation", JRSS B 82(4), 2020,
+       https://arxiv.org/abs/1801.10243.
 
     Examples
     --------
@@ -57,14 +78,20 @@ class LinearProbe(LogitsClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, C: float | None = None, *, power: float = 0.5, unit_norm: bool = True
+        self,
+        *,
+        alpha: float | None = None,
+        C: float = 30.0,
+        power: float = 0.5,
+        unit_norm: bool = True,
     ) -> None:
+        self.alpha = alpha
         self.C = C
         self.power = power
         self.unit_norm = unit_norm
 
     def fit(self, X: Array, y: Array) -> Self:
-        """Fit, choosing C where it is not given.
+        """Fit both regressions and take their mean.
 
         Parameters
         ----------
@@ -82,11 +109,17 @@ class LinearProbe(LogitsClassifierMixin, BaseEstimator):
         """
         self._check()
         X, codes = checked_fit(self, X, y)
-        span = Span(self._rows(X), codes, len(self.classes_))
-        self.C_, start = self._chosen(span, codes)
-        solution = span.solve(1 / self.C_, start, tolerance=1e-4)
-        self._set(span, solution)
-        self.loo_logits_ = span.leave_one_out(solution, 1 / self.C_).astype(np.float32)
+        span = Span(self._rows(X), codes)
+        ridge = fitted_ridge(span, self.alpha)
+        start = np.vstack([ridge.weight, ridge.bias])
+        logistic = fitted_logistic(span, 1 / self.C, start, tolerance=_TOLERANCE)
+        weight, bias = span.unfolded(
+            (ridge.weight + logistic.weight) / 2, (ridge.bias + logistic.bias) / 2
+        )
+        self.alpha_ = ridge.alpha
+        self.coef_ = np.ascontiguousarray(weight.T, dtype=np.float32)
+        self.intercept_ = bias.astype(np.float32)
+        self.loo_logits_ = (ridge.loo_logits + logistic.loo_logits) / 2
         return self
 
     def predict_logits(self, X: Array) -> Float32:
@@ -95,18 +128,18 @@ class LinearProbe(LogitsClassifierMixin, BaseEstimator):
 
     def to_onnx(self) -> onnx.ModelProto:
         """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        checked_query(self, np.zeros((1, getattr(self, "n_features_in_", 1))))
+        check_is_fitted(self)
         form = OnnxForm("linear_probe")
         x = add_transform(form, INPUT, power=self.power, unit_norm=self.unit_norm)
         logits = form.linear(x, self.coef_.T, self.intercept_)
         return form.model(logits, "logits", self.n_features_in_, len(self.classes_))
 
     def _check(self) -> None:
-        for name in ("C", "power"):
+        for name in ("alpha", "C", "power"):
             value = getattr(self, name)
-            if value is None and name == "C":
+            if value is None and name == "alpha":
                 continue
-            if not isinstance(value, Real) or not 0 < value < np.inf:
+            if not isinstance(value, Real) or not 0 < float(value) < np.inf:
                 raise ValueError(
                     f"The {name!r} parameter of LinearProbe must be a finite number above 0. "
                     f"Got {value!r} instead."
@@ -114,25 +147,3 @@ class LinearProbe(LogitsClassifierMixin, BaseEstimator):
 
     def _rows(self, X: Array) -> Float32:
         return transformed(X, power=self.power, unit_norm=self.unit_norm)
-
-    def _chosen(self, span: Span, codes: Int) -> tuple[float, Solution | None]:
-        """Return C and a solution near the final one."""
-        if self.C is not None:
-            return float(self.C), None
-        informed = np.bincount(codes)[codes] > 1
-        if len(self.classes_) < 2 or not informed.any():
-            return _UNINFORMED, None
-        best: tuple[float, float, Solution | None] = (np.inf, _UNINFORMED, None)
-        solution: Solution | None = None
-        for C in _GRID:
-            solution = span.solve(1 / C, solution, tolerance=1e-2)
-            losses: Float64 = log_losses(span.leave_one_out(solution, 1 / C), codes)
-            loss = float(losses[informed].mean())
-            if loss < best[0]:
-                best = (loss, C, solution)
-        return best[1], best[2]
-
-    def _set(self, span: Span, solution: Solution) -> None:
-        weight = span.axes @ solution.weight
-        self.coef_ = np.ascontiguousarray(weight.T, dtype=np.float32)
-        self.intercept_ = (solution.bias - span.mean @ weight).astype(np.float32)

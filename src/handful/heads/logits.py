@@ -50,7 +50,7 @@ class LogitsClassifierMixin(ClassifierMixin):
         ndarray of shape (n_samples, n_classes), float32
             Rows sum to 1; columns follow ``classes_``.
         """
-        return softmax(self.predict_logits(X))  # type: ignore[attr-defined]
+        return softmax(self.predict_logits(X))
 
     def predict(self, X: Array) -> Array:
         """Return the most probable class of every vector.
@@ -63,8 +63,8 @@ class LogitsClassifierMixin(ClassifierMixin):
         -------
         ndarray of shape (n_samples,)
         """
-        logits = self.predict_logits(X)  # type: ignore[attr-defined]
-        return self.classes_[logits.argmax(axis=1)]  # type: ignore[attr-defined]
+        logits = self.predict_logits(X)
+        return self.classes_[logits.argmax(axis=1)]
 
 
 def checked_fit(estimator: Any, X: Array, y: Array) -> tuple[Float32, Int]:

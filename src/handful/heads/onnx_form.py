@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any
 
 import numpy as np
 import onnx
@@ -35,17 +35,17 @@ class OnnxForm:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[TensorProto] = []
 
-    def constant(self, value: Array | float, dtype: type = np.float32) -> str:
+    def constant(self, value: Array | np.float32 | float, dtype: type = np.float32) -> str:
         """Add a constant; return its name."""
         name = f"{self.name}.constant{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    def node(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add a node with one output; return the name of the output."""
         return self.nodes(kind, *inputs, n_outputs=1, **attributes)[0]
 
-    def nodes(self, kind: str, *inputs: str, n_outputs: int, **attributes: object) -> list[str]:
+    def nodes(self, kind: str, *inputs: str, n_outputs: int, **attributes: Any) -> list[str]:
         """Add a node with several outputs; return their names."""
         base = f"{self.name}.{kind}{len(self._nodes)}"
         outputs = [base if i == 0 else f"{base}.{i}" for i in range(n_outputs)]
@@ -86,7 +86,7 @@ class OnnxForm:
             producer_name="handful",
         )
         onnx.checker.check_model(model, full_check=True)
-        return cast(onnx.ModelProto, model)
+        return model
 
 
 def divided(model: onnx.ModelProto, temperature: float) -> onnx.ModelProto:

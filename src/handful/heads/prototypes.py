@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import onnx
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from handful.core import Array, Float32, Float64, Int, listed
 from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query, linear, one_hot
@@ -147,7 +148,7 @@ class PrototypeClassifier(LogitsClassifierMixin, BaseEstimator):
 
     def to_onnx(self) -> onnx.ModelProto:
         """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        checked_query(self, np.zeros((1, getattr(self, "n_features_in_", 1))))
+        check_is_fitted(self)
         form = OnnxForm("prototypes")
         x = add_transform(form, INPUT, power=1.0, unit_norm=self.metric == "cosine")
         logits = form.linear(x, self._weight, self._bias)
