@@ -271,7 +271,7 @@ def macro_f1(
     counts = confusion(codes, predicted, n_classes)
     value = float(_f1(counts)[tested].mean())
     draws = _resampled_confusions(counts, stream(random_state, "macro F1"))
-    spread = float(np.std([_f1(draw)[tested].mean() for draw in draws]))
+    spread = float(np.std(_f1(draws)[:, tested].mean(axis=1)))
     low, high = wilson_at_spread(value, spread, len(codes))
     return Estimate(
         value, low, high, len(codes), "macro F1",
@@ -295,8 +295,9 @@ def wilson_at_spread(value: float, spread: float, n_samples: int) -> tuple[float
 
 
 def _f1(counts: Int) -> Float64:
-    hits = np.diag(counts)
-    touched = counts.sum(axis=0) + counts.sum(axis=1)
+    """Return the F1 of each class from confusion matrices on the last two axes."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    touched = counts.sum(axis=-2) + counts.sum(axis=-1)
     return np.asarray(2 * hits / np.maximum(touched, 1), dtype=np.float64)
 
 
@@ -376,10 +377,10 @@ def calibration_error(
     """
     if len(confidence) == 0:
         return Estimate.not_measurable("calibration error", f"{how}: no image to measure it on")
-    plain = _ece(confidence, hits, n_bins)
+    plain = float(_ece(confidence, hits, n_bins))
     random = stream(random_state, "calibration error")
     rows = random.integers(len(hits), size=(N_RESAMPLES // 2, len(hits)))
-    draws = np.array([_ece(confidence[row], hits[row], n_bins) for row in rows])
+    draws = _ece(confidence[rows], hits[rows], n_bins)
     value = float(np.clip(2 * plain - draws.mean(), 0, 1))
     low, high = np.clip(2 * plain - np.quantile(draws, [0.975, 0.025]), 0, 1)
     return Estimate(
@@ -388,15 +389,22 @@ def calibration_error(
     )  # fmt: skip
 
 
-def _ece(confidence: Float64, hits: Float64, n_bins: int) -> float:
-    gaps = [
-        abs(float(confidence[rows].sum() - hits[rows].sum()))
-        for rows in _equal_bins(confidence, n_bins)
-    ]
-    return sum(gaps) / len(hits)
+def _ece(confidence: Float64, hits: Float64, n_bins: int) -> Float64:
+    """Return the plain calibration error along the last axis."""
+    n = confidence.shape[-1]
+    order = np.argsort(confidence, axis=-1, kind="stable")
+    gaps = np.take_along_axis(confidence - hits, order, axis=-1)
+    starts = [part[0] for part in _parts(n, n_bins)]
+    return np.abs(np.add.reduceat(gaps, starts, axis=-1)).sum(axis=-1) / n
 
 
 def _equal_bins(confidence: Float64, n_bins: int) -> list[Int]:
     order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, max(1, min(n_bins, len(order) // 10)))
-    return [part for part in parts if len(part)]
+    return [order[part] for part in _parts(len(order), n_bins)]
+
+
+def _parts(n: int, n_bins: int) -> list[Int]:
+    """Return the positions of each bin among sorted images, 10 or more in each."""
+    return [
+        part for part in np.array_split(np.arange(n), max(1, min(n_bins, n // 10))) if len(part)
+    ]
