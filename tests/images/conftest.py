@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 Encode = Callable[..., bytes]
 
 
+@lru_cache(maxsize=32)
 def photo_like(width: int, height: int, seed: int = 0) -> Image.Image:
     """Return an RGB image whose spectrum falls off as in photographs (1/f), with soft colours."""
     random = np.random.default_rng(seed)

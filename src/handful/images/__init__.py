@@ -1,8 +1,17 @@
 """Reading images: decoding, preprocessing, the white of 16-bit data sets, near-duplicates."""
 
 from handful.images.decode import decode, thumbnail
+from handful.images.duplicates import confirm_duplicates
 from handful.images.formats import IMAGE_SUFFIXES, MAX_PIXELS
 from handful.images.preprocess import Preprocess
 from handful.images.sixteen_bit import white_level
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Preprocess", "decode", "thumbnail", "white_level"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "Preprocess",
+    "confirm_duplicates",
+    "decode",
+    "thumbnail",
+    "white_level",
+]
