@@ -86,7 +86,9 @@ def test_file_that_vanishes_before_it_is_read(root):
     assert (read.hash, read.reason) == (None, "cannot be read: no such file or directory")
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "WebP", "tif", "tiff", "bmp", "gif"])
+@pytest.mark.parametrize(
+    "suffix", ["jpg", "JPEG", "jfif", "png", "WebP", "tif", "tiff", "bmp", "gif"]
+)
 def test_every_format_is_seen(root, write, tmp_path, suffix):
     write(f"a.{suffix}")
     assert names(walk(root, without=tmp_path)) == [f"a.{suffix}"]

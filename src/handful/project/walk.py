@@ -13,7 +13,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+)
 """Endings of the files that a scan looks at, in lower case."""
 
 _LABEL_FILES = {b"metadata.csv", b"metadata.jsonl"}
