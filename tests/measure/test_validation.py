@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestCentroid
 
 from handful.core import MeasureError
+from handful.heads import PrototypeClassifier
 from handful.measure import validate
 
-HEADS = {"centroid": NearestCentroid(), "linear": LogisticRegression(C=10)}
+HEADS = {"centroid": PrototypeClassifier("euclidean"), "linear": LogisticRegression(C=10)}
 
 
 def blobs(counts, *, spread=1.0, seed=0):

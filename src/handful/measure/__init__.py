@@ -1,17 +1,26 @@
 """Honest figures: every number with an interval whose coverage is tested."""
 
-from handful.measure.intervals import clopper_pearson, paired_interval, wilson_interval
+from handful.measure.intervals import clopper_pearson, paired_interval, share, wilson_interval
+from handful.measure.learning_curve import CurvePoint, LearningCurve, learning_curve
 from handful.measure.metrics import ClassFigures, ReliabilityBin, TestFigures, test_accuracy
+from handful.measure.operating_point import OperatingPoint, labels_needed, operating_point
 from handful.measure.validation import MethodFigures, Validation, validate
 
 __all__ = [
     "ClassFigures",
+    "CurvePoint",
+    "LearningCurve",
     "MethodFigures",
+    "OperatingPoint",
     "ReliabilityBin",
     "TestFigures",
     "Validation",
     "clopper_pearson",
+    "labels_needed",
+    "learning_curve",
+    "operating_point",
     "paired_interval",
+    "share",
     "test_accuracy",
     "validate",
     "wilson_interval",

@@ -169,7 +169,9 @@ def validate(
     ('linear', True)
     """
     X, y = np.asarray(X), np.asarray(y)
-    _check(heads, X, y)
+    if not heads:
+        raise ValueError("The 'heads' of validate must name at least one classifier. Got none.")
+    check_labels(X, y)
     design = plan(y, groups, random_state)
     steps = len(heads) * (len(design.folds) + len(design.cuts))
     with Progress("validate", steps, unit="fits", quiet=quiet) as progress:
@@ -189,7 +191,9 @@ def validate(
     )  # fmt: skip
 
 
-def plan(y: Array, groups: Array | None, random_state: int) -> Design:
+def plan(
+    y: Array, groups: Array | None, random_state: int, *, n_repeats: int | None = None
+) -> Design:
     """Return the folds for these labels: as many as classes have labels, five at most.
 
     The more images, the fewer repeats: they only remove the luck of the folds,
@@ -201,7 +205,8 @@ def plan(y: Array, groups: Array | None, random_state: int) -> Design:
     testable = is_testable(codes, numbers)
     sizes = units_per_class(codes, numbers)[codes][testable]
     n_folds = int(np.clip(np.median(sizes), 2, 5)) if len(sizes) else 2
-    n_repeats = next((repeats for most, repeats in _REPEATS if len(codes) <= most), 1)
+    if n_repeats is None:
+        n_repeats = next((repeats for most, repeats in _REPEATS if len(codes) <= most), 1)
     folds = list(
         stratified_folds(
             codes, numbers, n_folds=n_folds, n_repeats=n_repeats, random_state=random_state
@@ -245,12 +250,11 @@ def group_numbers(groups: Array | None, n_samples: int) -> Int | None:
     return numbers if (numbers >= 0).any() else None
 
 
-def _check(heads: Mapping[str, Any], X: Array, y: Array) -> None:
-    if not heads:
-        raise ValueError("The 'heads' of validate must name at least one classifier. Got none.")
+def check_labels(X: Array, y: Array) -> None:
+    """Raise when there is not one label a vector, or only one class."""
     if X.ndim != 2 or y.shape != (len(X),):
         raise ValueError(
-            "validate takes one vector and one label an image. "
+            "Measuring takes one vector and one label an image. "
             f"Got X of shape {X.shape} and y of shape {y.shape}."
         )
     classes = np.unique(y)
