@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from handful.web import Limits
+from handful.core import ImageError
+from handful.web import Limits, RefusedError
 from handful.web.batching import Batcher, read_size
 from handful.web.monitoring import Monitoring
 
@@ -18,7 +19,7 @@ def batcher(predictor, **limits):
 
 async def test_what_waits_is_inferred_together(predictor, image):
     predictor.gate.clear()
-    async with batcher(predictor, max_batch=8) as batches:
+    async with batcher(predictor, max_batch=8, max_calls=1) as batches:
         first = asyncio.create_task(batches.predict(image("red")))
         await asyncio.sleep(0.05)
         rest = [asyncio.create_task(batches.predict(image("blue"))) for _ in range(10)]
@@ -27,6 +28,20 @@ async def test_what_waits_is_inferred_together(predictor, image):
         labels = [row["label"] for row in await asyncio.gather(first, *rest)]
     assert labels == ["red"] + ["blue"] * 10
     assert predictor.batches == [1, 8, 2]
+
+
+async def test_calls_that_are_free_share_what_waits(predictor, image):
+    predictor.gate.clear()
+    async with batcher(predictor, max_batch=8, max_calls=2, max_wait_ms=0) as batches:
+        busy = [asyncio.create_task(batches.predict(image("red"))) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        rest = [asyncio.create_task(batches.predict(image("blue"))) for _ in range(6)]
+        await asyncio.sleep(0.1)
+        predictor.gate.set()
+        await asyncio.gather(*busy, *rest)
+    assert sum(predictor.batches) == 8
+    assert predictor.batches[:2] == [1, 1]
+    assert max(predictor.batches) >= 3
 
 
 async def test_a_lone_image_does_not_wait(predictor, image):
@@ -48,7 +63,7 @@ async def test_an_image_waits_for_one_being_decoded_but_not_longer_than_allowed(
     predictor.decode = decode_slowly
     for max_wait_ms, batches_seen in ((1000, [2]), (10, [1, 1])):
         predictor.batches.clear()
-        async with batcher(predictor, max_wait_ms=max_wait_ms) as batches:
+        async with batcher(predictor, max_wait_ms=max_wait_ms, max_calls=1) as batches:
             await asyncio.gather(batches.predict(slow), batches.predict(image("red")))
         assert predictor.batches == batches_seen
 
@@ -74,7 +89,25 @@ async def test_a_client_that_left_harms_no_other(predictor, image):
     assert isinstance(answers[1], asyncio.CancelledError)
 
 
-def test_read_size(image):
-    assert read_size(image("red", size=(30, 20))) == 600
-    assert read_size(b"") is None
-    assert read_size(b"not an image") is None
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"])
+def test_read_size(image, kind):
+    content = image("red", size=(30, 20), kind=kind)
+    assert read_size(content) == 600
+    assert read_size(content[:9]) == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"%PDF-1.7", b"<svg/>"])
+def test_read_size_of_no_image(content):
+    assert read_size(content) is None
+
+
+async def test_an_image_that_the_decoder_finds_too_large_is_413(predictor, image, monkeypatch):
+    def decode(content):
+        raise ImageError("More pixels than are decoded at once.")
+
+    predictor.decode = decode
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 100)
+    async with batcher(predictor) as batches:
+        with pytest.raises(RefusedError, match="decoded at once") as refused:
+            await batches.predict(image("red", size=(30, 20)))
+    assert (refused.value.status, refused.value.reason) == (413, "too_many_pixels")

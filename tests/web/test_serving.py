@@ -50,6 +50,11 @@ def _wait_for(address: str) -> None:
     raise AssertionError("The server did not start.")
 
 
+def waiting(client: httpx.Client, address: str) -> int:
+    lines = client.get(f"{address}metrics").text.splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("handful_waiting_images"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_the_exit_status_is_zero(image, number):
@@ -59,7 +64,7 @@ def test_a_signal_drains_and_the_exit_status_is_zero(image, number):
                 pool.submit(client.post, f"{address}predict", content=image("red"))
                 for _ in range(6)
             ]
-            while "handful_waiting_images 6\n" not in client.get(f"{address}metrics").text:
+            while waiting(client, address) + sum(future.done() for future in asked) < 6:
                 time.sleep(0.01)
             process.send_signal(number)
             answers = [future.result() for future in asked]

@@ -56,6 +56,19 @@ async def test_a_cut_body_is_not_taken_for_a_whole_one(connect, predictor, image
             assert response.status_code == 400, cut
 
 
+@pytest.mark.parametrize("step", [1, 7, 64])
+async def test_pieces_of_any_size_are_one_body(connect, predictor, image, step):
+    whole = part(image("red")) + part(image("blue")) + b"--xyz--\r\n"
+
+    async def pieces():
+        for start in range(0, len(whole), step):
+            yield whole[start : start + step]
+
+    async with connect(predictor) as client:
+        response = await post(client, pieces())
+    assert [row["label"] for row in response.json()["predictions"]] == ["red", "blue"]
+
+
 async def test_no_file_is_422(connect, predictor):
     field = part(b"red", 'form-data; name="colour"')
     async with connect(predictor) as client:

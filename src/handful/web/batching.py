@@ -1,8 +1,9 @@
 """Many requests, few calls of the model: decode in threads, infer what is waiting together.
 
-While the model runs, images decode and wait; when it is free, it takes all that
-wait, up to ``max_batch``. An image waits for others only while some are being
-decoded and at most ``max_wait_ms``: a client that is alone never waits.
+A model runs one thread a call, so there is one call a core. While all are busy,
+images decode and wait; a call that becomes free takes its share of all that wait,
+up to ``max_batch``. An image waits for others only while some are being decoded
+and at most ``max_wait_ms``: a client that is alone never waits.
 """
 
 from __future__ import annotations
@@ -11,27 +12,42 @@ import asyncio
 import contextlib
 import io
 import logging
-import os
-import sys
+import math
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from handful.core import Float32, ImageError, UInt8
-from handful.web.limits import Limits, RefusedError
+from handful.web.limits import Limits, RefusedError, n_cores
 from handful.web.monitoring import Monitoring
 from handful.web.predictor import Predictor
 
 _log = logging.getLogger(__name__)
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"II", b"MM\0", b"BM", b"GIF8")
-_BOMB = sys.maxsize  # pixels of an image whose size Pillow refuses to tell
+_PLUGINS: tuple[tuple[bytes, Callable[..., ImageFile.ImageFile]], ...] = (
+    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+    (b"\x89PNG", PngImagePlugin.PngImageFile),
+    (b"RIFF", WebPImagePlugin.WebPImageFile),
+    (b"II", TiffImagePlugin.TiffImageFile),
+    (b"MM\0", TiffImagePlugin.TiffImageFile),
+    (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"GIF8", GifImagePlugin.GifImageFile),
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,7 @@ class Batcher:
     predictor : Predictor
         The model.
     limits : Limits
-        ``max_batch``, ``max_wait_ms`` and ``max_pixels`` are read.
+        ``max_batch``, ``max_calls``, ``max_wait_ms`` and ``max_pixels`` are read.
     monitoring : Monitoring
         Told of every batch and every decoding.
     """
@@ -61,12 +77,13 @@ class Batcher:
         self.predictor, self.limits, self.monitoring = predictor, limits, monitoring
         self._queue: deque[_Waiting] = deque()
         self._n_decoding = 0
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Batcher:
         self._changed = asyncio.Event()
         self._is_closing = False
-        self._decoders = ThreadPoolExecutor(_n_cores(), "handful-decode")
-        self._model = ThreadPoolExecutor(1, "handful-infer")
+        self._decoders = ThreadPoolExecutor(n_cores(), "handful-decode")
+        self._model = ThreadPoolExecutor(self.limits.max_calls, "handful-infer")
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -126,25 +143,38 @@ class Batcher:
             raise RefusedError(422, "empty", message)
         n_pixels = read_size(content)
         if n_pixels is not None and n_pixels > self.limits.max_pixels:
-            raise _too_many_pixels(n_pixels, self.limits.max_pixels)
+            most = f"{self.limits.max_pixels:,}"
+            message = f"The image has {n_pixels:,} pixels, more than the {most} allowed. Shrink it."
+            raise RefusedError(413, "too_many_pixels", message)
         try:
             image = self.predictor.decode(content)
         except ImageError as error:
-            is_known = content.startswith(_MAGIC)
-            status, reason = (422, "damaged") if is_known else (415, "not_an_image")
-            raise RefusedError(status, reason, str(error)) from error
+            raise RefusedError(*_kind_of_fault(n_pixels), str(error)) from error
         return image, time.perf_counter() - started
 
     async def _run(self) -> None:
         while not (self._is_closing and not self._queue and not self._n_decoding):
-            if self._queue:
+            if self._queue and self._n_free():
                 await self._gather()
-                await self._answer(self._take())
+                self._start(self._take())
             else:
                 await self._change()
+        await asyncio.gather(*self._calls)
+
+    def _n_free(self) -> int:
+        return self.limits.max_calls - len(self._calls)
+
+    def _start(self, batch: list[_Waiting]) -> None:
+        call = asyncio.create_task(self._answer(batch))
+        self._calls.add(call)
+        call.add_done_callback(self._ended)
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._changed.set()
 
     async def _change(self, seconds: float | None = None) -> None:
-        """Wait until something was decoded or queued, or the time is over."""
+        """Wait until something was decoded, queued or answered, or the time is over."""
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -154,14 +184,15 @@ class Batcher:
         """Let images that are being decoded join the batch, within the first one's wait."""
         loop = asyncio.get_running_loop()
         deadline = self._queue[0].since + self.limits.max_wait_ms / 1000
-        while self._n_decoding and len(self._queue) < self.limits.max_batch:
+        most = self.limits.max_batch * self._n_free()
+        while self._n_decoding and len(self._queue) < most:
             left = deadline - loop.time()
             if left <= 0:
                 break
             await self._change(left)
 
     def _take(self) -> list[_Waiting]:
-        n = min(len(self._queue), self.limits.max_batch)
+        n = min(math.ceil(len(self._queue) / self._n_free()), self.limits.max_batch)
         return [self._queue.popleft() for _ in range(n)]
 
     async def _answer(self, batch: list[_Waiting]) -> None:
@@ -188,6 +219,9 @@ class Batcher:
 def read_size(content: bytes) -> int | None:
     """Return width times height of an image file, without decoding its pixels.
 
+    Pillow's plugins are called directly: ``Image.open`` warns of large images by way of
+    module state, and refuses photos that are decoded at an eighth of their size.
+
     Parameters
     ----------
     content : bytes
@@ -196,20 +230,22 @@ def read_size(content: bytes) -> int | None:
     Returns
     -------
     int or None
-        Number of pixels; None where the file does not tell.
+        Number of pixels, 0 where the header is damaged; None where the file is no image
+        of a known format.
 
     Examples
     --------
-    >>> read_size(b"%PDF-1.7") is None
-    True
+    >>> read_size(b"%PDF-1.7") is None, read_size(b"GIF89a")
+    (True, 0)
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            return image.width * image.height
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return _BOMB
-    except (OSError, ValueError, OverflowError):
+    plugin = next((plugin for magic, plugin in _PLUGINS if content.startswith(magic)), None)
+    if plugin is None:
         return None
+    try:
+        with plugin(io.BytesIO(content)) as image:
+            return image.width * image.height
+    except Exception:  # a damaged header makes plugins raise errors of a dozen kinds
+        return 0
 
 
 def internal_error() -> RefusedError:
@@ -217,10 +253,13 @@ def internal_error() -> RefusedError:
     return RefusedError(500, "internal", "The server failed on this image. Its log says why.")
 
 
-def _too_many_pixels(n_pixels: int, most: int) -> RefusedError:
-    how_many = "far more pixels" if n_pixels == _BOMB else f"{n_pixels:,} pixels, more"
-    message = f"The image has {how_many} than the {most:,} allowed. Make it smaller first."
-    return RefusedError(413, "too_many_pixels", message)
+def _kind_of_fault(n_pixels: int | None) -> tuple[int, str]:
+    """Return status and reason of an image that the predictor refused."""
+    if n_pixels is None:
+        return 415, "not_an_image"
+    if n_pixels > (Image.MAX_IMAGE_PIXELS or n_pixels):
+        return 413, "too_many_pixels"
+    return 422, "damaged"
 
 
 def _settle(answer: asyncio.Future[dict[str, Any]], with_: dict[str, Any] | RefusedError) -> None:
@@ -230,10 +269,3 @@ def _settle(answer: asyncio.Future[dict[str, Any]], with_: dict[str, Any] | Refu
         answer.set_exception(with_)
     else:
         answer.set_result(with_)
-
-
-def _n_cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -55,7 +55,7 @@ class Monitoring:
         )
         self.predictions = Counter(
             "handful_predictions_total",
-            "Images answered, by most probable class and by whether they are like the labels.",
+            "Images answered, by class and by whether they are like the labelled ones.",
             ["class", "known"],
         )
         self.latency = Histogram(
@@ -71,7 +71,7 @@ class Monitoring:
             "handful_batch_images", "Images in one call of the model.", _IMAGES
         )
         self.confidence = Histogram(
-            "handful_confidence", "Probability of the most probable class.", _TENTHS
+            "handful_confidence", "Probability of the class decided for.", _TENTHS
         )
         for name in predictor.classes:
             for known in ("true", "false"):

@@ -128,7 +128,10 @@ def _schemas(classes: list[str]) -> dict[str, Any]:
         "required": ["name"],
         "properties": {
             "name": {"type": ["string", "null"], "description": "The file's name."},
-            "label": {"enum": classes, "description": "The most probable class."},
+            "label": {
+                "enum": classes,
+                "description": "The class decided for, mostly the most probable one.",
+            },
             "confidence": share | {"description": "Its calibrated probability."},
             "known": share | {"description": "How like the labelled images it is."},
             "is_known": {"type": "boolean", "description": "False for an unknown kind of image."},

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
@@ -120,6 +121,9 @@ def _stopping(server: uvicorn.Server) -> Iterator[None]:
     def stop(signum: int, frame: FrameType | None) -> None:
         server.should_exit = True
 
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python gives signals to the main thread alone
+        return
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
