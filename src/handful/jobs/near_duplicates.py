@@ -35,7 +35,9 @@ def find_near_duplicates(work: Workspace, images: Sequence[Image]) -> set[tuple[
     if set(hashes) - looked_at:
         proposed = [pair for pair in _proposed(work, hashes) if not looked_at.issuperset(pair)]
         paths = {image.hash: image.path for image in images}
-        confirmed = confirm_duplicates([(paths[a], paths[b]) for a, b in proposed])
+        confirmed = confirm_duplicates(
+            [(paths[a], paths[b]) for a, b in proposed], white=work.backbone.spec.preprocess.white
+        )
         work.project.add_near_duplicates(
             [pair for pair, is_same in zip(proposed, confirmed, strict=True) if is_same]
         )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
     from handful.jobs.fitting import Labelled, Measured
-    from handful.measure import MethodFigures, Validation
+    from handful.measure import LearningCurve, MethodFigures, Validation
 
 FORMAT_VERSION = 1
 _GALLERY = 24
@@ -69,7 +69,7 @@ def build_report(
             "confusion": _confusion(validation, figures),
             "reliability": figures.reliability if figures else [],
             "learning_curve": measured.curve.points if measured.curve else [],
-            "expected_gain": measured.curve.gain if measured.curve else None,
+            "expected_gain": _gain(measured.curve) if measured.curve else None,
             "test": measured.test,
             "open_set": {
                 "threshold": known.threshold_,
@@ -108,6 +108,10 @@ def _methods(validation: Validation | None, chosen: str) -> list[dict[str, Any]]
         }
         for m in methods
     ]
+
+
+def _gain(curve: LearningCurve) -> dict[str, Any]:
+    return {"labels": curve.more_labels, "gain": curve.gain, "sentence": curve.sentence}
 
 
 def _confusion(
