@@ -1,5 +1,4 @@
 import io
-import resource
 import struct
 import subprocess
 import sys
@@ -70,6 +69,7 @@ def test_400_megapixel_jpeg_is_decoded_at_an_eighth() -> None:
 
 @pytest.mark.slow
 def test_400_megapixel_jpeg_takes_little_memory(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
     (tmp_path / "a.jpg").write_bytes(grey_jpeg(20_000, 20_000))
     code = (
         "import resource, sys; from pathlib import Path; from handful.images import *\n"
@@ -79,7 +79,6 @@ def test_400_megapixel_jpeg_takes_little_memory(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", code, str(tmp_path / "a.jpg")]
     grown = int(subprocess.run(command, capture_output=True, check=True).stdout)
     assert grown * (1 if sys.platform == "darwin" else 1024) < 100e6
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 0
 
 
 def test_a_jpeg_beyond_a_thousand_megapixels_is_refused() -> None:

@@ -88,10 +88,23 @@ def thumbnail(source: Path | bytes, side: int = 96, *, white: int = 65535) -> Im
     white : int, default=65535
         The value of white in 16-bit images.
 
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB.
+
     Raises
     ------
     ImageError
         If the image cannot be used; the message is the reason.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> Image.new("L", (600, 400)).save(file, "JPEG")
+    >>> thumbnail(file.getvalue()).size
+    (96, 64)
     """
     with opened(source) as (image, file):
         pixels = _eight_bits(image, file, white)

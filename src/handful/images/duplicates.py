@@ -66,6 +66,16 @@ def confirm_duplicates(pairs: Sequence[tuple[Path, Path]], *, white: int = 65535
     -------
     ndarray of shape (len(pairs),), bool
         False also where an image cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     a, b = Path(folder) / "a.png", Path(folder) / "b.jpg"
+    ...     Image.linear_gradient("L").save(a)
+    ...     Image.linear_gradient("L").resize((128, 128)).save(b)
+    ...     confirm_duplicates([(a, b)]).tolist()
+    [True]
     """
     squashed = Preprocess(size=64, tiles=2, white=white)
 

@@ -72,6 +72,15 @@ def white_level(paths: Iterable[Path]) -> int | None:
     int or None
         The smallest ``2**k - 1`` that no value exceeds, so 4095 for a 12-bit
         camera; ``None`` when there is no 16-bit image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.png"
+    ...     Image.fromarray(np.full((2, 2), 3000, np.uint16)).save(path)
+    ...     white_level([path])
+    4095
     """
     highest = -1
     for path in paths:
