@@ -1,8 +1,9 @@
 """Honest figures: every number with an interval whose coverage is tested."""
 
+from handful.measure.calibration import ReliabilityBin
 from handful.measure.intervals import clopper_pearson, paired_interval, share, wilson_interval
 from handful.measure.learning_curve import CurvePoint, LearningCurve, learning_curve
-from handful.measure.metrics import ClassFigures, ReliabilityBin, TestFigures, test_accuracy
+from handful.measure.metrics import ClassFigures, TestFigures, test_accuracy
 from handful.measure.operating_point import OperatingPoint, labels_needed, operating_point
 from handful.measure.validation import MethodFigures, Validation, validate
 

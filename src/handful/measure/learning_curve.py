@@ -16,17 +16,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from handful.core import Array, Estimate, Float64, Int, Progress, stream
 from handful.measure.folds import Fold
 from handful.measure.intervals import normal_quantile, paired_error, paired_interval
 from handful.measure.predictions import Design, OutOfFold, predict_out_of_fold
-from handful.measure.shipped import Trial, shipped_accuracy
+from handful.measure.shipped import Trial, raised, shipped_accuracy, usual_rise
 from handful.measure.validation import check_labels, plan
 
-NEXT_GAIN, NEXT_GAIN_ERROR = 0.26, 0.1
-"""Rise of the log-odds by the next doubling, and its standard deviation, known beforehand."""
 DRAW = 0.09
 """Variance of the accuracy between models of equal draws, over the binomial variance."""
 _PARTS = (1 / 8, 1 / 4, 1 / 2, 1.0)
@@ -217,11 +215,12 @@ def _forecast(
     if measured.low <= guessing:
         why = f"the accuracy is not shown to be above that of guessing, {100 * guessing:.0f} %"
         return Estimate.not_measurable(what, why, measured.n)
-    weights = np.array([NEXT_GAIN_ERROR**-2, 0.0 if math.isinf(error) else error**-2])
-    rise = float(weights @ [NEXT_GAIN, slope] / weights.sum())
-    spread = float(final.value * (1 - final.value)) or 0.25 / (final.n + 1)
-    sure = float(np.clip(final.value, 0.5 / (final.n + 1), 1 - 0.5 / (final.n + 1)))
-    value = float(expit(logit(sure) + rise)) - sure
+    usual, usual_error = usual_rise(len(codes) / len(np.unique(codes)))
+    weights = np.array([usual_error**-2, 0.0 if math.isinf(error) else error**-2])
+    rise = float(weights @ [usual, slope] / weights.sum())
+    value = raised(final.value, rise, final.n) - final.value
+    sure = (final.value * final.n + 0.5) / (final.n + 1)
+    spread = sure * (1 - sure)
     variance = spread**2 / weights.sum() + DRAW * spread / len(codes)
     half = normal_quantile(0.95) * math.sqrt(variance)
     how = "log-odds of accuracy carried one doubling on: earlier image sets and the last step here"

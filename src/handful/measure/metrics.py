@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from handful.core import Array, Estimate, Float64, Int, MeasureError, did_you_mean, listed, stream
+from handful.measure.calibration import ReliabilityBin, calibration_error, reliability
 from handful.measure.intervals import share, wilson_interval
 
-N_RESAMPLES = 1000
+N_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
@@ -34,29 +35,6 @@ class ClassFigures:
     n: int
     recall: Estimate
     precision: Estimate
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """Images of similar confidence, and how often they were right.
-
-    Parameters
-    ----------
-    low, high : float
-        Range of the confidence in the bin, fractions.
-    n : int
-        Number of images.
-    confidence : float
-        Mean confidence of the images, a fraction.
-    accuracy : Estimate
-        Share of them that were right.
-    """
-
-    low: float
-    high: float
-    n: int
-    confidence: float
-    accuracy: Estimate
 
 
 @dataclass(frozen=True)
@@ -107,7 +85,7 @@ def test_accuracy(
     classes : sequence of shape (n_classes,)
         The classes.
     random_state : int, default=0
-        Seed of the bootstrap of macro F1 and of the calibration error.
+        Seed of the noise by which macro F1 and the calibration error are bounded.
 
     Raises
     ------
@@ -311,100 +289,3 @@ def _resampled_confusions(counts: Int, random: np.random.Generator) -> Int:
         for m, row in zip(n, shrunk, strict=True)
     ]
     return np.stack(rows, axis=1)
-
-
-def reliability(confidence: Float64, hits: Float64, *, n_bins: int = 10) -> list[ReliabilityBin]:
-    """Return bins of equally many images by rising confidence, with their accuracy.
-
-    Parameters
-    ----------
-    confidence : ndarray of shape (n_samples,)
-        Largest probability of each image.
-    hits : ndarray of shape (n_samples,)
-        1 where the prediction was right, 0 where it was wrong.
-    n_bins : int, default=10
-        Most bins; fewer when a bin would hold under 10 images.
-
-    Examples
-    --------
-    >>> [part] = reliability(np.array([0.7, 0.9]), np.array([1.0, 1.0]))
-    >>> part.n, round(part.confidence, 2), part.accuracy.value
-    (2, 0.8, 1.0)
-    """
-    bins = []
-    for rows in _equal_bins(confidence, n_bins):
-        chosen = confidence[rows]
-        accuracy = share(
-            round(float(hits[rows].sum())), len(rows), "accuracy", "images of this confidence"
-        )
-        bins.append(
-            ReliabilityBin(
-                float(chosen.min()), float(chosen.max()), len(rows), float(chosen.mean()), accuracy
-            )
-        )
-    return bins
-
-
-def calibration_error(
-    confidence: Float64, hits: Float64, how: str, *, n_bins: int = 10, random_state: int = 0
-) -> Estimate:
-    """Return the expected calibration error: mean distance of confidence and accuracy in bins.
-
-    The plain figure is too large when bins hold few images, because noise adds
-    distance even where there is none [1]_. The bootstrap measures by how much,
-    and value and interval are corrected for it (the basic bootstrap, cut at 0).
-
-    Parameters
-    ----------
-    confidence, hits : ndarray of shape (n_samples,)
-        Largest probability of each image, and whether the prediction was right.
-    how : str
-        Where the predictions come from.
-    n_bins : int, default=10
-        Most bins of equally many images; fewer when one would hold under 10.
-    random_state : int, default=0
-        Seed of the bootstrap.
-
-    References
-    ----------
-    .. [1] Kumar, Liang and Ma, "Verified Uncertainty Calibration", NeurIPS 2019, section 5.
-
-    Examples
-    --------
-    >>> estimate = calibration_error(np.full(100, 0.9), np.arange(100) % 2.0, "an example")
-    >>> round(estimate.value, 1)
-    0.4
-    """
-    if len(confidence) == 0:
-        return Estimate.not_measurable("calibration error", f"{how}: no image to measure it on")
-    plain = float(_ece(confidence, hits, n_bins))
-    random = stream(random_state, "calibration error")
-    rows = random.integers(len(hits), size=(N_RESAMPLES // 2, len(hits)))
-    draws = _ece(confidence[rows], hits[rows], n_bins)
-    value = float(np.clip(2 * plain - draws.mean(), 0, 1))
-    low, high = np.clip(2 * plain - np.quantile(draws, [0.975, 0.025]), 0, 1)
-    return Estimate(
-        value, min(float(low), value), max(float(high), value), len(hits), "calibration error",
-        f"{how}, bins of equal size, corrected for noise and bounded by {len(rows)} bootstrap draws",
-    )  # fmt: skip
-
-
-def _ece(confidence: Float64, hits: Float64, n_bins: int) -> Float64:
-    """Return the plain calibration error along the last axis."""
-    n = confidence.shape[-1]
-    order = np.argsort(confidence, axis=-1, kind="stable")
-    gaps = np.take_along_axis(confidence - hits, order, axis=-1)
-    starts = [part[0] for part in _parts(n, n_bins)]
-    return np.abs(np.add.reduceat(gaps, starts, axis=-1)).sum(axis=-1) / n
-
-
-def _equal_bins(confidence: Float64, n_bins: int) -> list[Int]:
-    order = np.argsort(confidence, kind="stable")
-    return [order[part] for part in _parts(len(order), n_bins)]
-
-
-def _parts(n: int, n_bins: int) -> list[Int]:
-    """Return the positions of each bin among sorted images, 10 or more in each."""
-    return [
-        part for part in np.array_split(np.arange(n), max(1, min(n_bins, n // 10))) if len(part)
-    ]

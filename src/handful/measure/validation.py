@@ -21,16 +21,14 @@ from typing import Any
 import numpy as np
 
 from handful.core import Array, Estimate, Float64, Int, MeasureError, Progress
+from handful.measure.calibration import ReliabilityBin, calibration_error, reliability
 from handful.measure.choice import choose, nested_hits
 from handful.measure.folds import is_testable, stratified_folds, unit_ids, units_per_class
 from handful.measure.metrics import (
     ClassFigures,
-    ReliabilityBin,
-    calibration_error,
     class_figures,
     confusion,
     macro_f1,
-    reliability,
 )
 from handful.measure.predictions import (
     Design,
