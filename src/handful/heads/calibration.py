@@ -12,18 +12,17 @@ from sklearn.utils.validation import check_is_fitted
 from handful.core import Array, Float32
 from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query
 from handful.heads.onnx_form import divided
-from handful.heads.scale import fitted_scale, informed
-
-_SPREAD = 1.0  # standard deviation of the prior on log temperature
+from handful.heads.scale import fitted_scale, informed, with_class_shares_kept
 
 
 class TemperatureScaled(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A head whose logits are divided by a temperature fitted without a validation set.
 
     The temperature minimises the log loss of ``loo_logits_`` [1]_ plus a weak
-    pull towards 1, equal to a normal prior on its logarithm, which decides where
-    there are few labels. Rows whose class has no other row are left aside, since
-    no fit without them knows their class.
+    pull towards 1: a log-normal prior of standard deviation 0.5, which decides
+    where there are few labels. Rows whose class has no other row are left aside,
+    since no fit without them knows their class; with one label a class the
+    temperature is 1.
 
     Parameters
     ----------
@@ -45,7 +44,8 @@ class TemperatureScaled(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator
     ----------
     .. [1] Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural
        Networks", ICML 2017, section 4.2, https://arxiv.org/abs/1706.04599.
-       Deviations: leave-one-out logits instead of a validation set; the prior.
+       Deviations: leave-one-out logits instead of a validation set, with the
+       share of the row's class kept; the prior.
 
     Examples
     --------
@@ -79,7 +79,8 @@ class TemperatureScaled(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator
         X, codes = checked_fit(self, X, y)
         self.head_ = clone(self.head).fit(X, self.classes_[codes])
         rows = informed(codes)
-        scale, _ = fitted_scale(self.head_.loo_logits_[rows], codes[rows], spread=_SPREAD)
+        logits = with_class_shares_kept(self.head_.loo_logits_, codes)
+        scale, _ = fitted_scale(logits[rows], codes[rows])
         self.temperature_ = 1 / scale
         self.loo_logits_ = self.head_.loo_logits_ / np.float32(self.temperature_)
         return self

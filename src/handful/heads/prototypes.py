@@ -37,7 +37,7 @@ class PrototypeClassifier(LogitsClassifierMixin, BaseEstimator):
     shrinkage : float, default=0.0
         How far each prototype moves towards the mean of all, in ``[0, 1)``.
     logit_scale : float, default=None
-        Multiplies similarities, above 0. None: 10 for cosine, 1 for Euclidean.
+        Multiplies similarities, above 0. None: 20 for cosine, 1 for Euclidean.
 
     Attributes
     ----------
@@ -167,7 +167,7 @@ class PrototypeClassifier(LogitsClassifierMixin, BaseEstimator):
                 f"Got {self.shrinkage!r} instead."
             )
         if self.logit_scale is None:
-            return 10.0 if self.metric == "cosine" else 1.0
+            return 20.0 if self.metric == "cosine" else 1.0
         if not isinstance(self.logit_scale, Real) or not self.logit_scale > 0:
             raise ValueError(
                 "The 'logit_scale' parameter of PrototypeClassifier must be above 0. "

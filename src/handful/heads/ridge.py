@@ -64,7 +64,9 @@ class _Path:
 
     def __init__(self, span: Span) -> None:
         self.span = span
-        self.mean = np.average(span.indicator, axis=0, weights=span.weights)
+        self.mean: Float64 = np.average(
+            span.indicator.astype(np.float64), axis=0, weights=span.weights
+        )
         self.root = np.sqrt(span.weights).astype(np.float32)[:, None]
         deviation = span.indicator - self.mean.astype(np.float32)
         self.projected = span.left.T @ (self.root * deviation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from handful.core import Array, Bool, Int
+from handful.core import Array, Bool, Float64, Int
 from handful.heads.logits import log_losses
 
 _WIDEST = 5.0  # search within exp(±5) of the centre
@@ -14,6 +14,18 @@ _WIDEST = 5.0  # search within exp(±5) of the centre
 def informed(codes: Int) -> Bool:
     """Return which rows share their class: the others can't be recognised when left out."""
     return np.bincount(codes)[codes] > 1
+
+
+def with_class_shares_kept(logits: Array, codes: Int) -> Float64:
+    """Return leave-one-out logits as if leaving a row out did not make its class rarer.
+
+    Of ``m`` rows of a class, ``m - 1`` are left when one is out: by that alone its
+    logit falls by ``log(m / (m - 1))``, which is added back. Without it few labels
+    a class look worse than they are, and temperatures become too high.
+    """
+    logits, counts = np.array(logits, np.float64), np.bincount(codes)[codes]
+    logits[np.arange(len(codes)), codes] += np.log(counts / np.maximum(counts - 1, 0.5))
+    return logits
 
 
 def fitted_scale(
