@@ -128,19 +128,33 @@ def test_tiff_stack_is_refused_with_the_way_out(encode: Encode) -> None:
         decode(content, PREPROCESS)
 
 
-def test_a_reduced_copy_in_a_tiff_is_not_a_page(encode: Encode) -> None:
-    small = Image.new("RGB", (4, 4), "blue")
-    small.encoderinfo = {"tiffinfo": {254: 1}}  # type: ignore[attr-defined]
-    content = encode(Image.new("RGB", (9, 9), "red"), "TIFF", save_all=True, append_images=[small])
-    assert (decode(content, PREPROCESS) == (255, 0, 0)).all()
+def linked(content: bytes, offset: int) -> bytes:
+    """Return a one-page TIFF whose page names another as the next."""
+    at = len_of_tags(content)
+    return content[:at] + struct.pack("<I", offset) + content[at + 4 :]
 
 
-def test_a_chain_of_pages_that_loops_ends(encode: Encode) -> None:
+def len_of_tags(content: bytes) -> int:
+    start = struct.unpack("<I", content[4:8])[0]
+    return int(start + 2 + 12 * struct.unpack("<H", content[start : start + 2])[0])
+
+
+@pytest.mark.parametrize(("kind", "is_page"), [(0, True), (1, False), (2, True), (4, False)])
+def test_a_reduced_copy_or_a_mask_in_a_tiff_is_not_a_page(kind: int, is_page: bool) -> None:
     content = tiff(SMALL)
     start = struct.unpack("<I", content[4:8])[0]
-    count = struct.unpack("<H", content[start : start + 2])[0]
-    at = start + 2 + 12 * count
-    looped = content[:at] + struct.pack("<I", start) + content[at + 4 :]
+    tags = struct.pack("<HHIHH", 254, 4, 1, kind, 0) + content[start + 2 : len_of_tags(content)]
+    both = linked(content, len(content)) + struct.pack("<H", len(tags) // 12) + tags + bytes(4)
+    if is_page:
+        with pytest.raises(ImageError, match="stack"):
+            decode(both, PREPROCESS)
+    else:
+        assert (decode(both, PREPROCESS) == 200).all()
+
+
+def test_a_chain_of_pages_that_loops_ends() -> None:
+    content = tiff(SMALL)
+    looped = linked(content, struct.unpack("<I", content[4:8])[0])
     assert (decode(looped, PREPROCESS) == 200).all()
 
 
