@@ -106,10 +106,11 @@ def test_filters_order_and_clear(page, image):
     page.set_input_files("#files", files(image, a="red", b="blue", c="red", d="gray"))
     page.get_by_text("4 images done").wait_for()
     page.get_by_role("button", name="red 2").click()
-    page.wait_for_function("document.querySelectorAll('.card').length === 2")
+    page.locator(".card").nth(2).wait_for(state="detached")
+    assert page.locator(".card").count() == 2
     page.get_by_role("button", name="All 4").click()
     page.get_by_label("Order").select_option("unsure")
-    page.wait_for_function("document.querySelector('.card').dataset.kind === 'unknown'")
+    page.locator('.card:first-child[data-kind="unknown"]').wait_for()
     page.get_by_role("button", name="Clear").click()
     assert page.locator(".card").count() == 0
     assert page.locator("#results").is_hidden()

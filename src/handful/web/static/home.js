@@ -45,6 +45,11 @@ function clear() {
   $("choose").focus();
 }
 
+function addChosen() {
+  add($("files").files);
+  $("files").value = "";
+}
+
 // What is shown: counts, filters and the order; drawn at most once a frame.
 
 let isDrawing = false;
@@ -154,10 +159,7 @@ function save() {
 // What people do.
 
 $("choose").addEventListener("click", () => $("files").click());
-$("files").addEventListener("change", () => {
-  add($("files").files);
-  $("files").value = "";
-});
+$("files").addEventListener("change", addChosen);
 $("clear").addEventListener("click", clear);
 $("save").addEventListener("click", save);
 $("order").addEventListener("change", refresh);
@@ -195,3 +197,5 @@ addEventListener("drop", async (event) => {
   over(-depth);
   add(await filesOf(event.dataTransfer));
 });
+
+addChosen(); // files chosen before this script was there
