@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from handful.core import Float32, Progress
 from handful.embeddings.pipeline import run_batches
 from handful.embeddings.store import VectorStore
 
-SHARD = 512  # images a shard: a killed run loses a few seconds of work
+SHARD, SECONDS = 256, 10.0  # a shard is written after so many images or seconds: a killed run loses no more
 
 
 def embed(
@@ -83,14 +84,16 @@ class _Shard:
         self.store = store
         self.hashes: list[str] = []
         self.vectors: list[Float32] = []
+        self.begun = time.monotonic()
 
     def extend(self, hashes: list[str], vectors: Float32) -> None:
         self.hashes += hashes
         self.vectors.append(vectors)
-        if len(self.hashes) >= SHARD:
+        if len(self.hashes) >= SHARD or time.monotonic() - self.begun >= SECONDS:
             self.flush()
 
     def flush(self) -> None:
         hashes, vectors, self.hashes, self.vectors = self.hashes, self.vectors, [], []
+        self.begun = time.monotonic()
         if hashes:
             self.store.add(hashes, np.concatenate(vectors))
