@@ -2,7 +2,7 @@
 
 ``python docs/generate_figures.py`` replaces what stands between ``<!-- figures: NAME -->`` and
 ``<!-- end -->`` by what ``benchmarks/results/NAME.json`` says, where there is that
-file; with ``--check`` it only tells the pages are up to date. A test does the same.
+file; with ``--check`` it only tells whether the pages are up to date. A test does the same.
 """
 
 from __future__ import annotations
