@@ -29,13 +29,16 @@ class NearestNeighbours(LogitsClassifierMixin, BaseEstimator):
     """Classify by the vote of the nearest labelled vectors under cosine.
 
     Every vector at least as similar as the ``n_neighbors``-th votes, so that
-    ties do not depend on the order of the rows. The logit of a class is the
-    logarithm of its votes plus ``smoothing``.
+    ties do not depend on the order of the rows. The most similar has one vote,
+    the others ``exp((cosine - largest cosine) / temperature)`` [2]_. The logit of
+    a class is the logarithm of its votes plus ``smoothing``.
 
     Parameters
     ----------
-    n_neighbors : int, default=5
+    n_neighbors : int, default=10
         Number of votes, at least 1; with fewer vectors all of them vote.
+    temperature : float, default=0.07
+        Divides cosines, above 0; higher makes votes more equal. None: all equal.
     smoothing : float, default=0.1
         Votes that every class has from the start, above 0.
 
@@ -52,6 +55,9 @@ class NearestNeighbours(LogitsClassifierMixin, BaseEstimator):
        Transactions on Information Theory 13(1), 1967,
        https://doi.org/10.1109/TIT.1967.1053964. Deviations: cosine, ties share
        the vote, smoothing.
+    .. [2] Wu, Xiong, Yu and Lin, "Unsupervised Feature Learning via
+       Non-parametric Instance Discrimination", CVPR 2018, section 3.4,
+       https://arxiv.org/abs/1805.01978.
 
     Examples
     --------
@@ -60,8 +66,15 @@ class NearestNeighbours(LogitsClassifierMixin, BaseEstimator):
     array(['dog'], dtype='<U3')
     """
 
-    def __init__(self, n_neighbors: int = 5, *, smoothing: float = 0.1) -> None:
+    def __init__(
+        self,
+        n_neighbors: int = 10,
+        *,
+        temperature: float | None = 0.07,
+        smoothing: float = 0.1,
+    ) -> None:
         self.n_neighbors = n_neighbors
+        self.temperature = temperature
         self.smoothing = smoothing
 
     def fit(self, X: Array, y: Array) -> Self:
@@ -103,6 +116,10 @@ class NearestNeighbours(LogitsClassifierMixin, BaseEstimator):
         threshold = form.node("Sub", least, form.constant(_TIE))
         far = form.node("Less", similarity, threshold)
         near = form.node("Cast", form.node("Not", far), to=TensorProto.FLOAT)
+        if self.temperature is not None:
+            below = form.node("Sub", similarity, form.node("ReduceMax", top, axes=[1], keepdims=1))
+            weight = form.node("Exp", form.node("Div", below, form.constant(self.temperature)))
+            near = form.node("Mul", near, weight)
         votes = form.node("MatMul", near, form.constant(self._indicator()))
         logits = form.node("Log", form.node("Add", votes, form.constant(self.smoothing)))
         return form.model(logits, "logits", self.n_features_in_, len(self.classes_))
@@ -113,11 +130,15 @@ class NearestNeighbours(LogitsClassifierMixin, BaseEstimator):
                 "The 'n_neighbors' parameter of NearestNeighbours must be an int of at least 1. "
                 f"Got {self.n_neighbors!r} instead."
             )
-        if not isinstance(self.smoothing, Real) or not self.smoothing > 0:
-            raise ValueError(
-                "The 'smoothing' parameter of NearestNeighbours must be above 0. "
-                f"Got {self.smoothing!r} instead."
-            )
+        for name in ("temperature", "smoothing"):
+            value = getattr(self, name)
+            if value is None and name == "temperature":
+                continue
+            if not isinstance(value, Real) or not float(value) > 0:
+                raise ValueError(
+                    f"The {name!r} parameter of NearestNeighbours must be above 0. "
+                    f"Got {value!r} instead."
+                )
 
     def _n_votes(self, n_candidates: int) -> int:
         return min(int(self.n_neighbors), n_candidates)
@@ -134,12 +155,15 @@ class NearestNeighbours(LogitsClassifierMixin, BaseEstimator):
             if leave_out_self:
                 own = np.arange(len(similarity))
                 similarity[own, start + own] = -np.inf
-            votes[start : start + BLOCK] = _near(similarity, n_votes) @ indicator
+            votes[start : start + BLOCK] = self._votes(similarity, n_votes) @ indicator
         return np.log(votes + np.float32(self.smoothing))
 
-
-def _near(similarity: Float32, n_votes: int) -> Float32:
-    """Return 1 where a similarity is among the ``n_votes`` highest of its row or ties, else 0."""
-    kth = similarity.shape[1] - n_votes
-    least = np.partition(similarity, kth, axis=1)[:, kth, None]
-    return (similarity >= least - _TIE).astype(np.float32)
+    def _votes(self, similarity: Float32, n_votes: int) -> Float32:
+        """Return the vote of each vector: 0 below the ``n_votes`` most similar of its row."""
+        kth = similarity.shape[1] - n_votes
+        least = np.partition(similarity, kth, axis=1)[:, kth, None]
+        near = (similarity >= least - _TIE).astype(np.float32)
+        if self.temperature is None:
+            return near
+        below = similarity - similarity.max(axis=1, keepdims=True)
+        return near * np.exp(below / np.float32(self.temperature))

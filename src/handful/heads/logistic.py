@@ -112,6 +112,8 @@ def _leave_one_out(span: Span, weight: Float64, bias: Float64, penalty: float) -
     rows = np.column_stack([span.rows, np.full(len(logits), np.sqrt(penalty * _BIAS_VARIANCE))])
     for k, slope in enumerate(gradient.T):
         open_ = np.flatnonzero(np.abs(slope) > _SETTLED)
+        if not len(open_):
+            continue
         curvature = np.maximum(share[open_, k] * (1 - share[open_, k]), 1e-6)
         logits[open_, k] += _response(rows[open_], curvature, penalty) * slope[open_]
     return logits

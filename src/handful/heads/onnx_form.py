@@ -95,12 +95,10 @@ def divided(model: onnx.ModelProto, temperature: float) -> onnx.ModelProto:
     scaled.CopyFrom(model)
     graph = scaled.graph
     output = graph.output[0].name
+    unscaled, factor = (f"{output}.{part}{len(graph.node)}" for part in ("undivided", "divisor"))
     for node in graph.node:
-        node.output[:] = [f"{name}.unscaled" if name == output else name for name in node.output]
-    graph.initializer.append(
-        numpy_helper.from_array(np.asarray(temperature, np.float32), f"{output}.temperature")
-    )
-    inputs = [f"{output}.unscaled", f"{output}.temperature"]
-    graph.node.append(helper.make_node("Div", inputs, [output], name=f"{output}.scaled"))
+        node.output[:] = [unscaled if name == output else name for name in node.output]
+    graph.initializer.append(numpy_helper.from_array(np.asarray(temperature, np.float32), factor))
+    graph.node.append(helper.make_node("Div", [unscaled, factor], [output], name=f"{factor}.div"))
     onnx.checker.check_model(scaled, full_check=True)
     return scaled

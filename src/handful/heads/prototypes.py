@@ -137,9 +137,10 @@ class PrototypeClassifier(LogitsClassifierMixin, BaseEstimator):
         X, codes = checked_fit(self, X, y)
         rows = self._rows(X)
         indicator = one_hot(codes, len(self.classes_)).astype(np.float64)
-        sums, counts = indicator.T @ rows, indicator.sum(axis=0)
-        self._set_prototypes(self._shrunk(sums / counts[:, None]))
-        self.loo_logits_ = self._leave_one_out(rows, codes, sums, counts)
+        counts = indicator.sum(axis=0)
+        means = indicator.T @ rows / counts[:, None]
+        self._set_prototypes(self._shrunk(means))
+        self.loo_logits_ = self._leave_one_out(rows, codes, means, counts)
         return self
 
     def predict_logits(self, X: Array) -> Float32:
@@ -161,14 +162,14 @@ class PrototypeClassifier(LogitsClassifierMixin, BaseEstimator):
                 "The 'metric' parameter of PrototypeClassifier must be one of "
                 f"{listed(map(repr, _METRICS))}. Got {self.metric!r} instead."
             )
-        if not isinstance(self.shrinkage, Real) or not 0 <= self.shrinkage < 1:
+        if not isinstance(self.shrinkage, Real) or not 0 <= float(self.shrinkage) < 1:
             raise ValueError(
                 "The 'shrinkage' parameter of PrototypeClassifier must be in [0, 1). "
                 f"Got {self.shrinkage!r} instead."
             )
         if self.logit_scale is None:
             return 20.0 if self.metric == "cosine" else 1.0
-        if not isinstance(self.logit_scale, Real) or not self.logit_scale > 0:
+        if not isinstance(self.logit_scale, Real) or not float(self.logit_scale) > 0:
             raise ValueError(
                 "The 'logit_scale' parameter of PrototypeClassifier must be above 0. "
                 f"Got {self.logit_scale!r} instead."
@@ -190,24 +191,31 @@ class PrototypeClassifier(LogitsClassifierMixin, BaseEstimator):
     def _normalised(self, prototypes: Float64) -> Float64:
         if self.metric == "euclidean":
             return prototypes
-        return prototypes / np.maximum(np.linalg.norm(prototypes, axis=-1, keepdims=True), _TINY)
+        return prototypes / np.maximum(np.linalg.norm(prototypes, axis=1, keepdims=True), _TINY)
 
     def _affine(self, prototypes: Float64) -> tuple[Float64, Float64]:
         """Return weight and bias, one row a class, that turn a vector into its logits."""
         scale = self._scale()
         if self.metric == "cosine":
-            return scale * prototypes, np.zeros(prototypes.shape[:-1])
-        return 2 * scale * prototypes, -scale * np.square(prototypes).sum(axis=-1)
+            return scale * prototypes, np.zeros(len(prototypes))
+        return 2 * scale * prototypes, -scale * np.square(prototypes).sum(axis=1)
 
-    def _leave_one_out(self, rows: Float32, codes: Int, sums: Float64, counts: Float64) -> Float32:
-        out = np.empty((len(rows), len(counts)), np.float32)
-        for i, (row, code) in enumerate(zip(rows.astype(np.float64), codes, strict=True)):
-            means = sums / counts[:, None]
-            rest = np.delete(means, code, axis=0)
-            if counts[code] > 1:
-                means[code] = (sums[code] - row) / (counts[code] - 1)
-            else:
-                means[code] = rest.mean(axis=0) if len(rest) else 0.0
-            weight, bias = self._affine(self._normalised(self._shrunk(means)))
-            out[i] = weight @ row + bias
-        return out
+    def _leave_one_out(self, rows: Float32, codes: Int, means: Float64, counts: Float64) -> Float32:
+        """Return logits of every row after the step that leaving it out moves its class's mean."""
+        n_classes, x, own = len(means), rows.astype(np.float64), means[codes]
+        others = counts[codes, None] - 1
+        to_rest = n_classes * (means.mean(axis=0) - own) / max(n_classes - 1, 1)
+        alone = to_rest if n_classes > 1 else -own
+        step = np.where(others > 0, (own - x) / np.maximum(others, 1), alone)
+        moved = self.shrinkage / n_classes + (1 - self.shrinkage) * one_hot(codes, n_classes)
+        prototypes = self._shrunk(means)
+        dots = x @ prototypes.T + moved * _row_dots(x, step)
+        squares = np.square(prototypes).sum(axis=1) + 2 * moved * (step @ prototypes.T)
+        squares = np.maximum(squares + np.square(moved) * _row_dots(step, step), 0)
+        if self.metric == "cosine":
+            return (self._scale() * dots / np.sqrt(np.maximum(squares, _TINY))).astype(np.float32)
+        return (self._scale() * (2 * dots - squares)).astype(np.float32)
+
+
+def _row_dots(a: Float64, b: Float64) -> Float64:
+    return np.einsum("ij,ij->i", a, b)[:, None]
