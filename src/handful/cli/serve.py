@@ -29,7 +29,16 @@ from handful.cli.options import file
     envvar="HANDFUL_TOKEN",
     help="What callers must show. [default: none on this machine]",
 )
-def serve(model: Path, host: str, port: int, token: str | None) -> None:
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Another name that callers may reach it by, behind a proxy. Repeatable.",
+)
+def serve(
+    model: Path, host: str, port: int, token: str | None, allowed_hosts: tuple[str, ...]
+) -> None:
     """Answer questions about images over HTTP with the file MODEL.
 
     A page to drop images on is at /, the interface is described at /docs, figures for Prometheus
@@ -39,6 +48,6 @@ def serve(model: Path, host: str, port: int, token: str | None) -> None:
     from handful.web import run
 
     run(
-        Predictor(model), host=host, port=port, token=token,
+        Predictor(model), host=host, port=port, token=token, allowed_hosts=allowed_hosts,
         started=lambda address: click.echo(f"Serving {model} at {address}", err=True),
     )  # fmt: skip
