@@ -41,8 +41,14 @@ def make(backbone: OnnxBackbone) -> Callable[..., Bundle]:
             **info,
         }
         return save_bundle(
-            path, backbone=backbone, head=head, known=known, info=facts, report={"format_version": 1}, images=images[::3]
-        )  # fmt: skip
+            path,
+            backbone=backbone,
+            head=head,
+            known=known,
+            info=facts,
+            report={"format_version": 1},
+            images=images[::3],
+        )
 
     return save
 

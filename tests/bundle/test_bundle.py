@@ -224,12 +224,12 @@ def test_an_absurd_size_is_refused_without_unpacking(saved: Path, tmp_path: Path
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + bytes(100)])
 def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.handful").write_bytes(content)
-    with pytest.raises(BundleError, match="'x.handful' is not a readable model file"):
+    with pytest.raises(BundleError, match=r"'x\.handful' is not a readable model file"):
         Bundle.load(tmp_path / "x.handful")
 
 
 def test_no_file_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="handful fit IMAGES -o model.handful"):
+    with pytest.raises(BundleError, match=r"handful fit IMAGES -o model\.handful"):
         Bundle.load(tmp_path / "none.handful")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def test_shards_and_blocks_partition_the_images(
     store = VectorStore(tmp_path_factory.mktemp("store"), "f", 2)
     names, X = hashes(12), vectors(12, 2)
     edges = [0, *sorted(cuts), 12]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         if high > low:
             store.add(names[low:high], X[low:high])
     got = [(list(part), rows) for part, rows in store.blocks(names, size)]

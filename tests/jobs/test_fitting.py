@@ -124,9 +124,12 @@ def test_a_copy_of_a_training_image_is_left_out_of_the_test(digits: Maker) -> No
 
 
 def test_one_class_gives_a_known_unknown_scorer(digits: Maker) -> None:
-    folder = digits(12, classes="0")
+    folder = digits(12, classes="0", unlabelled=4)
+    odd = sorted((digits(12, classes="4", name="odd") / "4").iterdir())[-1]
+    shutil.copy(odd, folder / "unlabelled" / "odd.png")
     result = run(folder)
     assert result.report["accuracy"]["value"] is None
+    assert result.report["uncertain"][0]["name"] == "unlabelled/odd.png"
     bundle = Bundle.load(result.bundle)
     assert bundle.classes == ["0"]
     zeros = [said.known for _, said in bundle.predict(sorted((folder / "0").iterdir()))]  # type: ignore[union-attr]

@@ -13,7 +13,7 @@ from handful.core import Float32, Progress
 from handful.embeddings.pipeline import run_batches
 from handful.embeddings.store import VectorStore
 
-SHARD, SECONDS = 256, 10.0  # a shard is written after so many images or seconds: a killed run loses no more
+SHARD, SECONDS = 256, 10.0  # written after so many images or seconds: a kill loses no more
 
 
 def embed(

@@ -48,7 +48,7 @@ def build_report(
     method: str,
     random_state: int,
 ) -> dict[str, Any]:
-    """Return the report as JSON values; see docs/reference/report.md for its fields."""
+    """Return the report as JSON values; see docs/reference/files.md for its fields."""
     validation = measured.validation
     figures = validation.methods[method] if validation else None
     unmeasured = Estimate.not_measurable("accuracy", _ONE_CLASS)
@@ -76,7 +76,7 @@ def build_report(
                 "what": _OPEN_SET.format(100 * known.max_unknown),
             },
             "operating_point": measured.point,
-            "uncertain": _uncertain(work, data, head, figures),
+            "uncertain": _uncertain(work, data, head, known, figures),
             "mislabelled": _mislabelled(data, validation, figures),
         }
     )
@@ -199,13 +199,19 @@ def _data(work: Workspace, data: Labelled) -> dict[str, Any]:
     }
 
 
-def _uncertain(work: Workspace, data: Labelled, head: Any, figures: Any) -> list[dict[str, Any]]:
-    """Return the least confident unlabelled images, or labelled ones where all have a label."""
+def _uncertain(
+    work: Workspace, data: Labelled, head: Any, known: Any, figures: MethodFigures | None
+) -> list[dict[str, Any]]:
+    """Return the least confident unlabelled images, or labelled ones where all have a label.
+
+    With one class, which is always certain, those least like the labelled ones.
+    """
     unlabelled = {image.hash: image for image in work.images if image.label is None}
     found: list[tuple[float, str, str | None, str]] = []
     for hashes, X in work.store.blocks(list(unlabelled)):
         proba = head.predict_proba(X)
-        confidence, best = proba.max(axis=1), head.classes_[proba.argmax(axis=1)]
+        confidence = proba.max(axis=1) if proba.shape[1] > 1 else known.score(X)
+        best = head.classes_[proba.argmax(axis=1)]
         found += [
             (float(c), unlabelled[h].name, None, str(b))
             for c, h, b in zip(confidence, hashes, best, strict=True)
