@@ -27,6 +27,8 @@ from handful.measure.validation import check_labels, plan
 
 DRAW = 0.09
 """Variance of the accuracy between models of equal draws, over the binomial variance."""
+BEYOND = 1.5
+"""Factor of the error of the usual rise for a doubling beyond all labels."""
 _PARTS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 
 
@@ -216,7 +218,7 @@ def _forecast(
         why = f"the accuracy is not shown to be above that of guessing, {100 * guessing:.0f} %"
         return Estimate.not_measurable(what, why, measured.n)
     usual, usual_error = usual_rise(len(codes) / len(np.unique(codes)))
-    weights = np.array([usual_error**-2, 0.0 if math.isinf(error) else error**-2])
+    weights = np.array([(BEYOND * usual_error) ** -2, 0.0 if math.isinf(error) else error**-2])
     rise = float(weights @ [usual, slope] / weights.sum())
     value = raised(final.value, rise, final.n) - final.value
     sure = (final.value * final.n + 0.5) / (final.n + 1)
