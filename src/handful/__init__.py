@@ -27,7 +27,16 @@ _HOMES = {
     "predict": "handful.jobs",
 }
 
-__all__ = ["BackboneChoice", "Bundle", "Estimate", "HandfulError", "Project", "Thresholds", "fit", "predict"]
+__all__ = [
+    "BackboneChoice",
+    "Bundle",
+    "Estimate",
+    "HandfulError",
+    "Project",
+    "Thresholds",
+    "fit",
+    "predict",
+]
 
 
 def __getattr__(name: str) -> Any:
