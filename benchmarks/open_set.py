@@ -1,4 +1,4 @@
-"""Claim: the score of KnownScorer tells known from unknown best, and keeps its rate of alarms.
+"""Claim: KnownScorer tells new classes best, other data as well as any, and keeps its alarm rate.
 
     python benchmarks/open_set.py --vectors DIR
 
