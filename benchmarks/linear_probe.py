@@ -6,7 +6,8 @@
 clothing_train, clothing_test, eurosat, trashnet, digits. On clothing the labels are drawn
 from the train part and tested on the test part; on the others the rest is the test. All
 methods see the same draws and the same vectors (square root, unit length). Nothing in
-LinearProbe was chosen on the draws of this script's seed or on clothing_test.
+LinearProbe was chosen on the draws of this script's seed or on clothing_test; it was chosen on
+other draws from the same pools, so that clothing is the one set whose test images are new.
 """
 
 from __future__ import annotations
