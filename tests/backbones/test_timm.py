@@ -69,6 +69,22 @@ def test_absent_weights_are_not_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_
         load_backbone("timm:test_vit")
 
 
+def test_cached_weights_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from handful.backbones import catalogue
+
+    (tmp_path / "models--timm--resnet18.a1_in1k" / "snapshots" / "0").mkdir(parents=True)
+    (tmp_path / "models--timm--resnet18.a1_in1k" / "refs").mkdir()
+    (tmp_path / "models--timm--resnet18.a1_in1k" / "blobs").mkdir()
+    monkeypatch.setattr("huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(tmp_path))
+    (entry,) = [entry for entry in catalogue() if entry.name.startswith("timm:resnet18")]
+    assert (entry.size, entry.licence, entry.pretrained_on, entry.here) == (
+        224,
+        "apache-2.0",
+        "a1_in1k",
+        True,
+    )
+
+
 def test_an_unknown_timm_name_is_suggested() -> None:
     with pytest.raises(BackboneError, match="did you mean"):
         load_backbone("timm:resnet500")

