@@ -10,8 +10,13 @@ Balanced: ``shots`` labels a class. 1:10: half of the classes, drawn anew each
 time, have ``shots`` labels and the others a tenth, at least one; with 2 and 5
 shots the rare classes therefore have one label and the ratio is 1:2 and 1:5.
 
-The constants in `handful.measure.shipped` were chosen on other draws
-of clothing, EuroSAT and TrashNet; digits had no part in the choice.
+The hidden rest is finite, so the "truth" has an error of its own, which counts
+against the interval: ``truth_error`` is its standard deviation over that of the
+binomial noise of the labels, mean over the draws.
+
+The constants in `handful.measure.shipped` were chosen on seed 0 of clothing,
+EuroSAT and TrashNet; one of them was raised after a run with seed 1 on all sets.
+The default seed is 2: new draws of all sets.
 
     OMP_NUM_THREADS=1 python benchmarks/interval_coverage.py --vectors DIR [--draws 50 | --full]
 
@@ -22,29 +27,21 @@ DIR holds ``NAME.npz`` or ``NAME_SPLIT.npz`` with X [n, d] and y [n]; the splits
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import json
 import multiprocessing
-import os
-import platform
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import write
 
 from handful.core import stream
-from handful.heads import LinearProbe, NearestNeighbours, PrototypeClassifier
+from handful.jobs.methods import heads
 from handful.measure import validate, wilson_interval
 
 SHOTS = (2, 5, 10, 20)
 BALANCES = ("balanced", "1:10")
-HEADS = {
-    "prototypes": PrototypeClassifier(),
-    "linear probe": LinearProbe(),
-    "neighbours": NearestNeighbours(),
-}
-RESULT = Path(__file__).parent / "results" / "interval_coverage.json"
+HEADS = heads("auto")
 
 
 def load_sets(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -89,6 +86,10 @@ def one_draw(X: np.ndarray, y: np.ndarray, shots: int, balance: str, seed: int) 
             "balanced accuracy": (float(recall.mean()), figures.balanced_accuracy),
         }
     rows["auto"] = (rows["heads"][result.chosen]["accuracy"][0], result.accuracy)
+    truth = rows["auto"][0]
+    of_labels = max(truth * (1 - truth), 1e-9) / len(labelled)
+    of_rest = mix**2 @ (recall * (1 - recall) / np.bincount(y[hidden]))
+    rows["truth_error"] = float(np.sqrt(of_rest / of_labels))
     return rows
 
 
@@ -158,7 +159,13 @@ def report(draws: dict[Any, Any]) -> dict[str, Any]:
         return [(row["n"], *row["heads"][head][what]) for row in rows]
 
     cells = [
-        {"set": name, "shots": shots, "balance": balance, **summary(auto([cell]))}
+        {
+            "set": name,
+            "shots": shots,
+            "balance": balance,
+            **summary(auto([cell])),
+            "truth_error": round(float(np.mean([row["truth_error"] for row in cell])), 3),
+        }
         for (name, shots, balance), cell in draws.items()
     ]
     pooled = []
@@ -194,36 +201,29 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=50, help="label draws a set and cell")
     parser.add_argument("--full", action="store_true", help="200 draws a set and cell")
     parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--seed", type=int, default=2)
     given = parser.parse_args()
     sets = load_sets(given.vectors)
     start = time.perf_counter()
     n_draws = 200 if given.full else given.draws
     draws, cpu_seconds = measure(sets, n_draws, given.seed, given.workers)
-    result = {
-        "what": __doc__.split("\n")[0],
-        "nominal": 0.95,
+    figures = {
         **report(draws),
         "heads": list(HEADS),
         "draws_per_set_and_cell": n_draws,
-        "seed": given.seed,
         "workers": given.workers,
         "sets": {
             name: {"images": len(y), "classes": int(y.max()) + 1} for name, (_, y) in sets.items()
         },
         "seconds": round(time.perf_counter() - start, 1),
         "cpu_seconds": round(cpu_seconds, 1),
-        "hardware": f"{platform.machine()}, {os.cpu_count()} cores, OMP_NUM_THREADS="
-        f"{os.environ.get('OMP_NUM_THREADS', 'unset')}",
-        "versions": {
-            name: importlib.metadata.version(name) for name in ("numpy", "scipy", "scikit-learn")
-        }
-        | {"python": platform.python_version()},
     }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["overall"]))
+    claim = (
+        "The 95 % interval covers the shipped model's accuracy in 92-98 % of label draws; "
+        "median width at most 1.3 times Wilson's"
+    )
+    print(write("interval_coverage", figures, seed=given.seed, claim=claim))
+    print(figures["overall"])
 
 
 if __name__ == "__main__":

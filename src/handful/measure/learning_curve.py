@@ -22,11 +22,9 @@ from handful.core import Array, Estimate, Float64, Int, Progress, stream
 from handful.measure.folds import Fold
 from handful.measure.intervals import normal_quantile, paired_error, paired_interval
 from handful.measure.predictions import Design, OutOfFold, predict_out_of_fold
-from handful.measure.shipped import Trial, raised, shipped_accuracy, usual_rise
+from handful.measure.shipped import DRAW, Trial, raised, shipped_accuracy, usual_rise
 from handful.measure.validation import check_labels, plan
 
-DRAW = 0.09
-"""Variance of the accuracy between models of equal draws, over the binomial variance."""
 BEYOND = 1.5
 """Factor of the error of the usual rise for a doubling beyond all labels."""
 _PARTS = (1 / 8, 1 / 4, 1 / 2, 1.0)
