@@ -59,7 +59,7 @@ def test_class_with_one_label_counts_with_the_recall_of_classes_cut_to_one():
     )
     assert full.value == pytest.approx(1.0)
     assert poor.value == pytest.approx(20 / 21)
-    assert "1 classes with a single label" in poor.how
+    assert "1 class with a single label" in poor.how
     assert poor.n == 20
 
 

@@ -244,9 +244,10 @@ def _words(trial: Trial, how: str, effective: float, known: Bool) -> str:
         f"{how}, carried from {trial.n_train:.0f} to all {len(trial.codes)} labels, "
         f"Wilson interval at {effective:.0f} effective images"
     )
-    if not known.all():
+    single = int((~known).sum())
+    if single:
         words += (
-            f"; {int((~known).sum())} classes with a single label count with the recall of "
-            "other classes cut down to one"
+            f"; {single} {'class' if single == 1 else 'classes'} with a single label or group: "
+            "recall taken from other classes cut down to one"
         )
     return words
