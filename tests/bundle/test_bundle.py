@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from handful.backbones import OnnxBackbone
+from handful.backbones import OnnxBackbone, session
 from handful.bundle import Bundle, Prediction
 from handful.core import BundleError
 from handful.heads import LinearProbe, NearestNeighbours, PrototypeClassifier, TemperatureScaled
@@ -172,6 +173,23 @@ def external_data(members: dict[str, bytes]) -> None:
     members["model.onnx"] = model.SerializeToString()
 
 
+def info(**facts: Any) -> Callable[[dict[str, bytes]], Any]:
+    def change(members: dict[str, bytes]) -> None:
+        members["bundle.json"] = json.dumps(
+            {**json.loads(members["bundle.json"]), **facts}
+        ).encode()
+
+    return change
+
+
+def wrong_types(members: dict[str, bytes]) -> None:
+    model = onnx.load_model_from_string(members["model.onnx"])
+    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
+    softmax.input[0] = "images"
+    members["model.onnx"] = model.SerializeToString()
+
+
+DEEP = "".join(f"[{i}," for i in range(20_000)).encode()
 REFUSED = {
     "pickle": (add("head.pkl", b"\x80\x04."), r"holds 'head.pkl'"),
     "path outside": (add("../../evil.py", b"x"), r"holds '../../evil.py'"),
@@ -182,6 +200,16 @@ REFUSED = {
     "external data": (external_data, "other files, which is refused|not a valid ONNX"),
     "not ONNX": (add("model.onnx", b"hello"), "not a valid ONNX file"),
     "not JSON": (add("bundle.json", b"hello"), "bundle.json cannot be read"),
+    "JSON too deep": (add("bundle.json", DEEP), "bundle.json cannot be read"),
+    "classes of another graph": (info(classes=["a", "b", "c"]), "its graph is not one of 3 classes and 32"),
+    "size of another graph": (info(preprocess={"size": 10**7}), "2 classes and 10000000 pixels"),
+    "classes that are a number": (info(classes=5), "its bundle.json lacks or has a wrong"),
+    "threshold that is a text": (info(thresholds={"known": "x"}), "has a wrong 'thresholds'"),
+    "operating point of no class": (
+        info(thresholds={"known": 0.1, "operating_point": {"class": "z", "threshold": 0.5}}),
+        "has a wrong 'operating_point'",
+    ),
+    "types that do not fit": (wrong_types, "holds a graph that does not run|not a valid ONNX"),
 }  # fmt: skip
 
 
@@ -200,6 +228,48 @@ def test_a_wrong_digest_is_refused(saved: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(BundleError, match=r"report.json has another digest"):
         Bundle.load(path)
+
+
+def test_digests_of_another_kind_are_refused(saved: Path, tmp_path: Path) -> None:
+    path = rewritten(saved, tmp_path / "model.handful", info(digests=[]), keep_digests=False)
+    with pytest.raises(BundleError, match="another digest"):
+        Bundle.load(path)
+
+
+def test_another_packing_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.handful", "w", zipfile.ZIP_LZMA) as archive:
+        for name in ("bundle.json", "model.onnx", "report.json"):
+            archive.writestr(name, b"x")
+    with pytest.raises(BundleError, match="packed in a way"):
+        Bundle.load(tmp_path / "model.handful")
+
+
+def test_onnx_runtimes_own_format_is_not_read(backbone: OnnxBackbone, tmp_path: Path) -> None:
+    """Bytes can be both, and then would pass the check of ONNX and run as something else."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "model.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    options.log_severity_level = 4
+    content = backbone.model.SerializeToString()
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    content = (tmp_path / "model.ort").read_bytes()
+    assert content[4:8] == b"ORTM"
+    with pytest.raises(Exception, match="protobuf parsing failed"):
+        session(content)
+
+
+def test_every_damage_of_the_small_members_is_one_kind_of_error(
+    saved: Path, tmp_path: Path
+) -> None:
+    content = saved.read_bytes()
+    start = content.index(b"bundle.json")
+    for at in range(start + 11, start + 411, 10):
+        damaged = bytearray(content[: start + 3000])  # what is read first is damaged first
+        damaged[at] ^= 0x5A
+        damaged += content[start + 3000 :]
+        (tmp_path / "f.handful").write_bytes(damaged)
+        with pytest.raises(BundleError):
+            Bundle.load(tmp_path / "f.handful")
 
 
 def test_a_future_format_is_refused(saved: Path, tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def session(content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
+    # what was checked is ONNX: bytes that are also ONNX Runtime's own format stay ONNX
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ FORMAT_VERSION = 1
 MODEL, INFO, REPORT = "model.onnx", "bundle.json", "report.json"
 _LIMITS = {MODEL: 2 << 30, INFO: 64 << 20, REPORT: 256 << 20}
 _MAX_RATIO = 200
+_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError, OSError,
+)  # fmt: skip
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -51,7 +56,7 @@ def read_archive(path: Path) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path.name)
             model, info, report = (archive.read(name) for name in (MODEL, INFO, REPORT))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except _DAMAGE as error:
         raise BundleError(
             f"{path.name!r} is not a readable model file: {error}. Copy it again from where it was made."
         ) from error
@@ -72,6 +77,10 @@ def _check_members(archive: zipfile.ZipFile, name: str) -> None:
             f"{name!r} is not a handful model: {what}. Expected exactly {', '.join(sorted(_LIMITS))}."
         )
     for member in members:
+        if member.compress_type not in _KINDS:
+            raise BundleError(
+                f"{name!r} is refused: {member.filename} is packed in a way that handful does not write."
+            )
         if member.file_size > _LIMITS[member.filename] or member.file_size > _MAX_RATIO * max(
             member.compress_size, 1
         ):
@@ -86,8 +95,8 @@ def _checked_json(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         facts, text = json.loads(info), json.loads(report)
-        version, digests = facts["format_version"], facts["digests"]
-    except (ValueError, KeyError, TypeError) as error:
+        version, digests = facts["format_version"], dict(facts["digests"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{name!r} is damaged: its {INFO} cannot be read ({error}).") from error
     if version != FORMAT_VERSION:
         raise BundleError(

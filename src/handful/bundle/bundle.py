@@ -80,13 +80,20 @@ class Bundle:
         path = Path(path)
         model, info, report = read_archive(path)
         try:
-            _check_graph(parse_onnx(model, path.name), path.name)
+            _check_info(info)
+            _check_graph(parse_onnx(model, path.name), info, path.name)
             return cls(model, info, report)
+        except BundleError:
+            raise
         except BackboneError as error:
             raise BundleError(str(error)) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(
                 f"{path.name!r} is damaged: its bundle.json lacks or has a wrong {error}."
+            ) from error
+        except Exception as error:  # ONNX Runtime raises types of its own
+            raise BundleError(
+                f"{path.name!r} holds a graph that does not run: {str(error).splitlines()[0]}"
             ) from error
 
     def infer(self, images: UInt8) -> tuple[Float32, Float32, Float32]:
@@ -220,10 +227,36 @@ def spec_facts(spec: BackboneSpec) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _check_graph(model: Any, name: str) -> None:
+def _check_info(info: dict[str, Any]) -> None:
+    """Raise ValueError, or what Python raises, where a prediction would find something wrong."""
+    classes, thresholds = info["classes"], info["thresholds"]
+    point = thresholds.get("operating_point") or {"class": classes[0], "threshold": 0.5}
+    is_right = {
+        "classes": isinstance(classes, list) and all(isinstance(name, str) for name in classes),
+        "thresholds": isinstance(thresholds["known"], int | float),
+        "operating_point": point["class"] in classes
+        and isinstance(point["threshold"], int | float),
+    }
+    if wrong := [key for key, right in is_right.items() if not right]:
+        raise ValueError(repr(wrong[0]))
+
+
+def _check_graph(model: Any, info: dict[str, Any], name: str) -> None:
     inputs, outputs = (
         [value.name for value in model.graph.input],
         [value.name for value in model.graph.output],
     )
     if inputs != ["images"] or outputs != list(OUTPUTS):
         raise BundleError(f"{name!r} is not a handful model: its graph maps {inputs} to {outputs}.")
+    side, n_classes = Preprocess.from_dict(info["preprocess"]).side, len(info["classes"])
+    image, probabilities = _widths(model.graph.input[0]), _widths(model.graph.output[0])
+    if not image <= {0, side, 3} or not probabilities <= {0, n_classes}:
+        raise BundleError(
+            f"{name!r} is damaged: its graph is not one of {n_classes} classes and {side} pixels, "
+            "as its bundle.json states."
+        )
+
+
+def _widths(value: Any) -> set[int]:
+    """Return the sizes of all axes but the first; 0 stands for any."""
+    return {axis.dim_value for axis in value.type.tensor_type.shape.dim[1:]}

@@ -44,6 +44,7 @@ class Predictor:
                     "thresholds",
                     "handful",
                 )
+                if key in self._bundle.info
             },
         }
 
