@@ -43,7 +43,7 @@ def test_one_fingerprint_for_the_same_and_another_for_other_preprocessing() -> N
     assert packaged().spec.fingerprint == packaged().spec.fingerprint
     others = [
         packaged({"size": 192}),
-        packaged({"crop_pct": 1.0}),
+        packaged({"crop_pct": 0.875}),
         packaged({"white": 4095}),
         packaged({"tiles": 2, "size": 64}),
     ]

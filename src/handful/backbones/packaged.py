@@ -32,8 +32,10 @@ def packaged(preprocess: dict[str, Any] | None = None) -> OnnxBackbone:
     Parameters
     ----------
     preprocess : dict, optional
-        Fields of `Preprocess` that replace the weights' own (224 px, bicubic,
-        a centre crop of 7/8).
+        Fields of `Preprocess` that replace the default: 224 px, bicubic, the
+        centre square in full. The weights were evaluated on ImageNet with its
+        inner 7/8; with few labels the full square is better on other images
+        (``benchmarks/preprocessing.py``).
 
     Raises
     ------
@@ -47,7 +49,7 @@ def packaged(preprocess: dict[str, Any] | None = None) -> OnnxBackbone:
     (1, 1280)
     """
     settings = Preprocess.from_dict(
-        {"size": 224, "crop_pct": 0.875, "interpolation": "bicubic", **(preprocess or {})}
+        {"size": 224, "crop_pct": 1.0, "interpolation": "bicubic", **(preprocess or {})}
     )
     path = weights_file()
     content = path.read_bytes()
