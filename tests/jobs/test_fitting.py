@@ -288,3 +288,13 @@ def test_review_lists_the_unknown_and_the_uncertain_first(digits: Maker) -> None
     keys = [(row.prediction.is_known, row.prediction.confidence) for row in first if row.prediction]
     assert keys == sorted(keys)
     assert len(first) == 5
+
+
+def test_images_to_predict_may_be_texts_or_one_place(digits: Maker) -> None:
+    folder = digits(4)
+    model = str(run(folder).bundle)
+    said = [
+        [row.path for row in predict(model, places, quiet=True)]
+        for places in ([folder], [str(folder)], str(folder), folder)
+    ]
+    assert len(said[0]) == 8 and said.count(said[0]) == 4

@@ -47,15 +47,19 @@ class Row:
 
 
 def predict(
-    model: Path, images: Sequence[Path], *, n_jobs: int | None = None, quiet: bool = False
+    model: Path | str,
+    images: Sequence[Path | str] | Path | str,
+    *,
+    n_jobs: int | None = None,
+    quiet: bool = False,
 ) -> Iterator[Row]:
     """Classify images one after the other, as they are read.
 
     Parameters
     ----------
-    model : Path
+    model : Path or str
         A file of `handful.fit`.
-    images : sequence of Path
+    images : Path, str or a sequence of them
         Image files, and folders, which are searched at any depth.
     n_jobs : int, optional
         Threads; the usable cores by default.
@@ -75,7 +79,8 @@ def predict(
         If a path does not exist or no image is found.
     """
     bundle = Bundle.load(model)
-    paths = find_images(images)
+    places = [images] if isinstance(images, Path | str) else images
+    paths = find_images([Path(place) for place in places])
     with Progress("predict", len(paths), quiet=quiet) as progress:
         for position, said in bundle.predict(paths, n_jobs=n_jobs):
             progress.advance()
