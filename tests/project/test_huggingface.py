@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from handful.core import ProjectError
-from handful.project import Project, import_huggingface
+from handful.project import Project, import_huggingface, is_huggingface
 
 
 @pytest.fixture
@@ -62,3 +62,31 @@ def test_files_that_cannot_be_read(project, write, root, content, message):
     file = write("train/metadata.jsonl", content)
     with pytest.raises(ProjectError, match=message):
         import_huggingface(project, file)
+
+
+def test_a_column_of_a_csv_file_is_found_whatever_its_capitals(project, write, root, said):
+    write("train/metadata.csv", "file_name;Species\n1.jpg;cat\n")
+    import_huggingface(project, root / "train/metadata.csv", column="Species", new_classes=True)
+    assert said(project)["train/1.jpg"] == "cat"
+
+
+def test_a_line_ends_where_json_lines_end(project, write, root, said):
+    line = '{"file_name": "1.jpg", "label": "cat", "note": "a\u2028b\u0085c"}\r\n'
+    write("train/metadata.jsonl", line)
+    import_huggingface(project, root / "train/metadata.jsonl", new_classes=True)
+    assert said(project)["train/1.jpg"] == "cat"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [("file_name,label\n", True), ("File_name;label\n", True), ("path,file_name\n", False)],
+)
+def test_a_metadata_file_is_known_by_its_columns(write, root, text, is_one):
+    write("metadata.csv", text)
+    assert is_huggingface(root / "metadata.csv") == is_one
+
+
+def test_a_file_that_is_no_table_is_one_message(write, root):
+    write("metadata.csv", "x" * 200_000)
+    with pytest.raises(ProjectError, match="is not a CSV file"):
+        is_huggingface(root / "metadata.csv")

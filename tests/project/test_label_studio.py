@@ -126,3 +126,27 @@ def test_files_that_cannot_be_read(pets, tmp_path, content, message):
     (tmp_path / "tasks.json").write_text(content)
     with pytest.raises(ProjectError, match=message):
         import_label_studio(pets, tmp_path / "tasks.json")
+
+
+@pytest.mark.parametrize("handful", [{}, [1], 5])
+def test_a_hash_of_another_kind_is_not_a_hash(pets, tasks, said, handful):
+    strange = task("cat/1.jpg", "dog")
+    strange["data"]["handful"] = handful
+    import_label_studio(pets, tasks(strange))
+    assert said(pets)["cat/1.jpg"] == "dog"
+
+
+def test_an_address_that_is_none_is_one_message(pets, tasks):
+    with pytest.raises(ProjectError, match="task 1 is not as Label Studio writes it"):
+        import_label_studio(pets, tasks(task("http://[cat/1.jpg", "dog")))
+
+
+def test_a_name_that_is_no_text_is_written_out(pets, tasks):
+    import_label_studio(pets, tasks(task("cat/1.jpg", "dog", completed_by="\ud800")))
+    assert pets.labels.events()[-1].event.annotator == "\\ud800"
+
+
+def test_too_deep_a_file_is_one_message(pets, tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ProjectError, match="is not JSON"):
+        import_label_studio(pets, tmp_path / "deep.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from handful.project import (
     import_csv,
     import_huggingface,
     import_label_studio,
+    is_huggingface,
 )
 from handful.project import undo_import as undo_step
 from handful.report import render
@@ -72,20 +72,13 @@ def import_labels(
             return import_label_studio(
                 project, labels, skip_unknown=skip_unknown, new_classes=new_classes
             )
-        if kind == ".jsonl" or (kind == ".csv" and _names_files(labels)):
+        if kind == ".jsonl" or (kind == ".csv" and is_huggingface(labels)):
             return import_huggingface(
                 project, labels, column=column, skip_unknown=skip_unknown, new_classes=new_classes
             )
         if kind == ".csv":
             return import_csv(project, labels, skip_unknown=skip_unknown, new_classes=new_classes)
     raise ProjectError(f"Labels are read from .csv, .jsonl or .json files. Got {labels.name!r}.")
-
-
-def _names_files(labels: Path) -> bool:
-    """Tell whether a CSV file is Hugging Face metadata: it has the column ``file_name`` and no ``path``."""
-    with labels.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = next(csv.reader(file), [])
-    return "file_name" in header and "path" not in header
 
 
 def undo_import(images: Path, *, project_dir: Path | None = None) -> Step:

@@ -1,7 +1,7 @@
 """The images of a folder, what is said of them, and what was found out: all in ``.handful/``."""
 
 from handful.project.classes import ClassEvent, ClassLog
-from handful.project.huggingface import import_huggingface
+from handful.project.huggingface import import_huggingface, is_huggingface
 from handful.project.interchange import ImportReport, undo_import
 from handful.project.label_studio import (
     export_label_studio,
@@ -46,6 +46,7 @@ __all__ = [
     "import_csv",
     "import_huggingface",
     "import_label_studio",
+    "is_huggingface",
     "label_studio_config",
     "stratified_holdout",
     "undo_import",

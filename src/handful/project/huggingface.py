@@ -42,7 +42,10 @@ def import_huggingface(
     ProjectError
         With every problem of the file, by row.
     """
-    records = _read_lines(file) if file.suffix.lower() == ".jsonl" else _read_csv(file)
+    if file.suffix.lower() == ".jsonl":
+        records = _read_lines(file)
+    else:
+        records, column = _read_csv(file), column.strip().lower()
     columns = {name for _, record in records for name in record}
     for needed in ("file_name", column):
         if records and needed not in columns:
@@ -58,18 +61,30 @@ def import_huggingface(
     return import_rows(project, file, rows, skip_unknown=skip_unknown, new_classes=new_classes)
 
 
+def is_huggingface(file: Path) -> bool:
+    """Return whether a CSV file is a metadata file: it has the column ``file_name`` and no ``path``.
+
+    Raises
+    ------
+    ProjectError
+        If it is no CSV file.
+    """
+    header, _ = read_table(file)
+    return "file_name" in header and "path" not in header
+
+
 def _read_csv(file: Path) -> Sequence[tuple[str, Mapping[str, Any]]]:
     return read_table(file)[1]
 
 
 def _read_lines(file: Path) -> Sequence[tuple[str, Mapping[str, Any]]]:
     records = []
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ProjectError(
                 f"'{file}', line {number} is not JSON: {error}. Each line must be one object."
             ) from error

@@ -52,7 +52,7 @@ def import_label_studio(
     for number, task in enumerate(_read_tasks(file), start=1):
         try:
             rows += _rows(number, task, names)
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise ProjectError(
                 f"'{file}': task {number} is not as Label Studio writes it. "
                 f"Export the project as JSON or JSON-MIN."
@@ -132,7 +132,7 @@ def _choice(label: str) -> dict[str, Any]:
 def _read_tasks(file: Path) -> list[dict[str, Any]]:
     try:
         tasks = json.loads(read_text(file))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProjectError(f"'{file}' is not JSON: {error}. Export it anew as JSON.") from error
     if isinstance(tasks, list) and all(isinstance(task, dict) for task in tasks):
         return tasks
@@ -147,6 +147,7 @@ def _rows(number: int, task: dict[str, Any], names: Names) -> Iterator[Row]:
     is_full = "data" in task
     data = task["data"] if is_full else task
     address, content = str(data.get("image") or ""), data.get("handful")
+    content = content if isinstance(content, str) else None
     path = _path(address)
     if address.startswith(_UPLOADS) and not content:
         content = names.find_upload(path)
@@ -177,7 +178,7 @@ def _texts(choice: Any) -> tuple[str, ...]:
 def _person(who: Any) -> str:
     if isinstance(who, dict):
         who = who.get("email") or who.get("id")
-    return "" if who is None else str(who)
+    return "" if who is None else str(who).encode("utf-8", "backslashreplace").decode()
 
 
 def _path(address: str) -> str:
