@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,16 @@ from handful.core import BackboneError
 CONFIG = {"size": 32, "crop_pct": 1.0, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
 
 
-def float_model(domain: str = "", op: str = "GlobalAveragePool") -> onnx.ModelProto:
+def float_model(
+    domain: str = "", op: str = "GlobalAveragePool", name: str = "x"
+) -> onnx.ModelProto:
     """Return a graph that averages each channel of float images, channels first."""
     nodes = [
-        helper.make_node(op, ["x"], ["p"], domain=domain),
+        helper.make_node(op, [name], ["p"], domain=domain),
         helper.make_node("Flatten", ["p"], ["embedding"]),
     ]
     graph = helper.make_graph(
-        nodes, "means", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        nodes, "means", [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"])],
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 3])],
     )  # fmt: skip
     imports = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
@@ -41,6 +44,45 @@ def test_float_graph_gets_its_normalisation_written_in(tmp_path: Path) -> None:
     expected = ((images / 255 - 0.5) / 0.25).mean(axis=(1, 2))
     np.testing.assert_allclose(backbone.embed(images), expected, atol=1e-5)
     assert backbone.spec.dim == 3
+
+
+@pytest.mark.parametrize("tiles", [1, 2])
+def test_a_graph_may_call_its_input_images_and_leave_its_size_open(
+    tmp_path: Path, tiles: int
+) -> None:
+    path = write(tmp_path / "means.onnx", float_model(name="images"), CONFIG)
+    backbone = load_backbone(f"onnx:{path}", preprocess={"tiles": tiles})
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    images = images[:, : 32 * tiles, : 32 * tiles]
+    expected = ((images / 255 - 0.5) / 0.25).mean(axis=(1, 2))
+    np.testing.assert_allclose(backbone.embed(images)[:, -3:], expected, atol=1e-5)
+    assert backbone.spec.dim == (3 if tiles == 1 else 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"crop_pct": "0.9"}, "The preprocessing of 'means.onnx' is wrong"),
+        ({"size": [224]}, "'size' of a Preprocess must be an integer"),
+        ({"mean": {}}, "The 'mean' of 'means.onnx' must be a list of three numbers. Got {}"),
+        ({"std": [1, "a", 2]}, "The 'std' of 'means.onnx' must be a list of three numbers"),
+        ({"std": [1, 0, 1]}, "The 'std' of 'means.onnx' must be above 0"),
+    ],
+)
+def test_wrong_preprocessing_is_one_message(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = write(tmp_path / "means.onnx", float_model(), {**CONFIG, **change})
+    with pytest.raises(BackboneError, match=re.escape(message)):
+        load_onnx(path)
+
+
+def test_a_vector_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
+    model = float_model()
+    model.graph.node[1].output[0] = "flat"
+    model.graph.node.append(helper.make_node("Log", ["flat"], ["embedding"]))
+    with pytest.raises(BackboneError, match="a vector that is not a number"):
+        load_onnx(write(tmp_path / "log.onnx", model, CONFIG))
 
 
 def test_uint8_graph_needs_no_mean(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ class OnnxBackbone:
 
     def __init__(self, model: onnx.ModelProto, spec: BackboneSpec) -> None:
         tiles = spec.preprocess.tiles
-        self.model = pool_tiles(model, tiles) if tiles > 1 else model
+        size = spec.preprocess.size
+        self.model = pool_tiles(model, tiles, size) if tiles > 1 else model
         self._content = self.model.SerializeToString()
         self._session = session(self._content)
         side = spec.preprocess.side
@@ -59,8 +60,14 @@ class OnnxBackbone:
         )
 
     def embed(self, images: UInt8) -> Float32:
-        """Return the vectors of preprocessed images, float32 [n, dim]."""
-        return self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
+        """Return the vectors of preprocessed images, float32 [n, dim]; BackboneError if not finite."""
+        vectors: Float32 = self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
+        if not np.isfinite(vectors).all():
+            raise BackboneError(
+                "The backbone gave a vector that is not a number. Check its mean and std, or take "
+                "another: `handful backbones` lists them."
+            )
+        return vectors
 
     def _fingerprint(self, preprocess: Preprocess) -> str:
         digest = hashlib.blake2b(self._content, digest_size=16)
@@ -116,8 +123,11 @@ def load_onnx(path: Path, preprocess: dict[str, Any] | None = None) -> OnnxBackb
                 f"{path.name!r} takes float images, but its mean and std are unknown. Write "
                 f"them to {path.name}.json, such as {SIDECAR}"
             )
-        model = normalise(model, mean, std)
-    settings = Preprocess.from_dict({**config, **(preprocess or {})})
+        model = _normalised(model, mean, std, path)
+    try:
+        settings = Preprocess.from_dict({**config, **(preprocess or {})})
+    except (TypeError, ValueError) as error:
+        raise BackboneError(f"The preprocessing of {path.name!r} is wrong: {error}") from error
     spec = BackboneSpec(f"onnx:{path.name}", "", settings, 0, licence, trained_on)
     try:
         return OnnxBackbone(model, spec)
@@ -147,6 +157,18 @@ def _config(model: onnx.ModelProto, path: Path) -> dict[str, Any]:
             f"The preprocessing of {path.name!r} must be a JSON object. Got {text[:60]!r}."
         )
     return config
+
+
+def _normalised(model: onnx.ModelProto, mean: Any, std: Any, path: Path) -> onnx.ModelProto:
+    for name, value in (("mean", mean), ("std", std)):
+        is_three = isinstance(value, list) and len(value) == 3
+        if not is_three or not all(isinstance(x, int | float) for x in value):
+            raise BackboneError(
+                f"The {name!r} of {path.name!r} must be a list of three numbers. Got {value!r}."
+            )
+    if min(std) <= 0:
+        raise BackboneError(f"The 'std' of {path.name!r} must be above 0. Got {std!r}.")
+    return normalise(model, mean, std)
 
 
 def _input_type(model: onnx.ModelProto, path: Path) -> int:
@@ -180,14 +202,14 @@ def normalise(
         axis.dim_value or None for axis in graph.input[0].type.tensor_type.shape.dim[2:]
     )
     nodes = [
-        helper.make_node("Cast", ["images"], ["images.float"], to=TensorProto.FLOAT),
-        helper.make_node("Sub", ["images.float", "images.mean"], ["images.centred"]),
-        helper.make_node("Div", ["images.centred", "images.std"], ["images.scaled"]),
-        helper.make_node("Transpose", ["images.scaled"], [name], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", ["uint8.images"], ["uint8.float"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["uint8.float", "uint8.mean"], ["uint8.centred"]),
+        helper.make_node("Div", ["uint8.centred", "uint8.std"], ["uint8.scaled"]),
+        helper.make_node("Transpose", ["uint8.scaled"], [name], perm=[0, 3, 1, 2]),
     ]
     constants = [
         numpy_helper.from_array(np.asarray(value, np.float32) * np.float32(255), key)
-        for key, value in (("images.mean", mean), ("images.std", std))
+        for key, value in (("uint8.mean", mean), ("uint8.std", std))
     ]
     wrapped = onnx.ModelProto()
     wrapped.CopyFrom(model)
@@ -196,13 +218,13 @@ def normalise(
     wrapped.graph.initializer.extend(constants)
     wrapped.graph.input.append(
         helper.make_tensor_value_info(
-            "images", TensorProto.UINT8, ["n", height or "h", width or "w", 3]
+            "uint8.images", TensorProto.UINT8, ["n", height or "h", width or "w", 3]
         )
     )
     return wrapped
 
 
-def pool_tiles(model: onnx.ModelProto, tiles: int) -> onnx.ModelProto:
+def pool_tiles(model: onnx.ModelProto, tiles: int, size: int) -> onnx.ModelProto:
     """Return ``model`` run on each of ``tiles`` × ``tiles`` squares, pooled by maximum and mean.
 
     A small defect fills little of a whole image; in a tile it fills more, and
@@ -214,6 +236,8 @@ def pool_tiles(model: onnx.ModelProto, tiles: int) -> onnx.ModelProto:
         uint8 [n, size, size, 3] to float32 [n, dim].
     tiles : int
         Tiles a side, at least 2.
+    size : int
+        Height and width of a tile in pixels.
 
     Returns
     -------
@@ -221,7 +245,6 @@ def pool_tiles(model: onnx.ModelProto, tiles: int) -> onnx.ModelProto:
         uint8 [n, tiles·size, tiles·size, 3] to float32 [n, 2·dim].
     """
     graph = model.graph
-    size = graph.input[0].type.tensor_type.shape.dim[1].dim_value
     source, result = graph.input[0].name, graph.output[0].name
     pooled = onnx.ModelProto()
     pooled.CopyFrom(model)
