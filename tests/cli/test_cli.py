@@ -166,6 +166,22 @@ def test_an_option_beats_the_file_which_beats_the_default(
     assert {"option": "fit --seed", "value": 0, "from": "default"} in settings
 
 
+def test_keys_of_the_file_are_the_long_options(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "handful.toml").write_text(
+        '[fit]\nbackbone = "onnx:none.onnx"\nproject = "state"\nmax_unknown = 0.01\n'
+        '[predict]\nformat = "csv"\njobs = 1\n'
+    )
+    settings = json.loads(run("doctor", "--json").stdout)["settings"]
+    chosen = {row["option"]: row["value"] for row in settings if row["from"] == "handful.toml"}
+    assert chosen == {
+        "fit --backbone": "onnx:none.onnx",
+        "fit --project": "state",
+        "fit --max-unknown": 0.01,
+        "predict --format": "csv",
+        "predict --jobs": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

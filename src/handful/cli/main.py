@@ -90,7 +90,7 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     if problems:
         raise click.ClickException(f"{path}: {'; '.join(problems)}.")
     return {
-        name: {key.replace("-", "_"): value for key, value in options.items()}
+        name: {_keys(name)[key.replace("_", "-")]: value for key, value in options.items()}
         for name, options in sections.items()
     }
 
@@ -101,14 +101,18 @@ def _problems(name: str, options: Any) -> list[str]:
     command = main.commands.get(name)
     if command is None or not isinstance(options, dict):
         return [f"no command {name!r}{did_you_mean(name, main.commands)}"]
-    known = [
-        parameter.name or "" for parameter in command.params if isinstance(parameter, click.Option)
-    ]
+    known = _keys(name)
     return [
-        f"[{name}] has no option {key!r}{did_you_mean(key.replace('-', '_'), known)}"
+        f"[{name}] has no option {key!r}{did_you_mean(key.replace('_', '-'), known)}"
         for key in options
-        if key.replace("-", "_") not in known
+        if key.replace("_", "-") not in known
     ]
+
+
+def _keys(name: str) -> dict[str, str]:
+    """Return what each long option of a command is called in the file and in the code."""
+    options = (p for p in main.commands[name].params if isinstance(p, click.Option))
+    return {option.opts[-1].lstrip("-"): option.name or "" for option in options}
 
 
 for _command in (
