@@ -180,3 +180,11 @@ def test_a_token_that_cannot_be_sent_is_refused(token):
 def test_is_loopback():
     assert all(map(is_loopback, ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LocalHost"]))
     assert not any(map(is_loopback, ["0.0.0.0", "::", "10.0.0.1", "example.org", ""]))
+
+
+async def test_a_malformed_origin_is_another_site(connect, predictor, image):
+    async with connect(predictor) as client:
+        answer = await client.post(
+            "/predict", content=image("red"), headers={"Origin": "http://[evil"}
+        )
+    assert answer.status_code == 403

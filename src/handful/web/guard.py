@@ -130,7 +130,7 @@ class Guard:
         origin = request.headers.get("origin")
         if request.method in _SAFE_METHODS or origin is None:
             return
-        if urlsplit(origin).netloc.lower() != request.headers["host"].lower():
+        if _site(origin) != request.headers["host"].lower():
             message = f"Requests from pages of another site ({origin!r}) are not answered."
             raise RefusedError(403, "origin", message)
 
@@ -166,6 +166,14 @@ class Guard:
             _cookie(request), self.token or "", httponly=True, samesite="strict", secure=is_secure
         )
         return response
+
+
+def _site(origin: str) -> str | None:
+    """Return host and port of an Origin header, None where it is malformed."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _cookie(request: HTTPConnection) -> str:
