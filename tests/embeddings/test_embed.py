@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from handful.backbones import BackboneSpec, OnnxBackbone, packaged
-from handful.core import StoreError
+from handful.core import StoreError, UInt8
 from handful.embeddings import BATCH_SIZE, VectorStore, embed, run_batches
 from handful.images import Preprocess, decode
 
@@ -148,3 +148,15 @@ def test_bytes_and_paths_are_the_same(folder: dict[str, Path], backbone: OnnxBac
         [path.read_bytes() for path in paths], backbone.spec.preprocess, infer
     )
     np.testing.assert_array_equal(of_paths.outputs[0], of_bytes.outputs[0])
+
+
+def test_many_tiles_are_run_a_few_images_at_once(folder: dict[str, Path]) -> None:
+    sizes = []
+
+    def infer(images: UInt8) -> tuple[UInt8]:
+        sizes.append(len(images))
+        return (images[:, 0, 0],)
+
+    batches = run_batches(list(folder.values()), Preprocess(size=8, tiles=2), infer, n_jobs=1)
+    assert [position for batch in batches for position in batch.done] == list(range(len(folder)))
+    assert set(sizes) == {2}

@@ -14,7 +14,7 @@ from handful.bundle.archive import read_archive, write_archive
 from handful.bundle.graph import OUTPUTS, join
 from handful.bundle.verify import verify
 from handful.core import Array, BackboneError, BundleError, Float32, UInt8
-from handful.embeddings import run_batches
+from handful.embeddings import batch_size, run_batches
 from handful.images import Preprocess
 
 
@@ -98,7 +98,12 @@ class Bundle:
 
     def infer(self, images: UInt8) -> tuple[Float32, Float32, Float32]:
         """Return probabilities [n, n_classes], known scores [n] and vectors [n, dim] of preprocessed images."""
-        probabilities, known, embedding = self._session.run(list(OUTPUTS), {"images": images})
+        most = batch_size(self.preprocess) if self.preprocess.tiles > 1 else max(len(images), 1)
+        parts = [
+            self._session.run(list(OUTPUTS), {"images": images[start : start + most]})
+            for start in range(0, max(len(images), 1), most)
+        ]
+        probabilities, known, embedding = map(np.concatenate, zip(*parts, strict=True))
         return probabilities, known, embedding
 
     def predict(

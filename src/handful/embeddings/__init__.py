@@ -2,13 +2,20 @@
 
 from handful.embeddings.embed import embed
 from handful.embeddings.neighbours import nearest, pairs_above, unit
-from handful.embeddings.pipeline import BATCH_SIZE, Batch, run_batches, usable_cores
+from handful.embeddings.pipeline import (
+    BATCH_SIZE,
+    Batch,
+    batch_size,
+    run_batches,
+    usable_cores,
+)
 from handful.embeddings.store import VectorStore
 
 __all__ = [
     "BATCH_SIZE",
     "Batch",
     "VectorStore",
+    "batch_size",
     "embed",
     "nearest",
     "pairs_above",

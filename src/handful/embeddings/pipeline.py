@@ -21,7 +21,7 @@ import numpy as np
 from handful.core import Array, ImageError, UInt8
 from handful.images import Preprocess, decode
 
-BATCH_SIZE = 8  # fixed: a vector must not depend on how many images come with it
+BATCH_SIZE = 8  # inputs of the network at once; fixed, so that a vector depends on its image alone
 
 Source = Path | bytes
 Infer = Callable[[UInt8], tuple[Array, ...]]
@@ -58,8 +58,8 @@ def run_batches(
     preprocess : Preprocess
         The network's.
     infer : callable
-        uint8 [8, side, side, 3] to a tuple of arrays with 8 rows; called from
-        several threads at once.
+        uint8 [n, side, side, 3] to a tuple of arrays with n rows, where n is
+        `batch_size`; called from several threads at once.
     n_jobs : int, optional
         Workers; the cores this process may use by default.
 
@@ -69,12 +69,13 @@ def run_batches(
         A bad image is named in ``failed`` and never stops the run.
     """
     workers = n_jobs or usable_cores()
-    starts = iter(range(0, len(sources), BATCH_SIZE))
+    size = batch_size(preprocess)
+    starts = iter(range(0, len(sources), size))
     pending: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
         try:
             for start in starts:
-                part = sources[start : start + BATCH_SIZE]
+                part = sources[start : start + size]
                 pending.append(pool.submit(_one_batch, start, part, preprocess, infer))
                 if len(pending) > 2 * workers:
                     yield pending.popleft().result()
@@ -83,6 +84,20 @@ def run_batches(
         finally:
             for future in pending:
                 future.cancel()
+
+
+def batch_size(preprocess: Preprocess) -> int:
+    """Return how many images are run at once: 8, or fewer where each is many tiles.
+
+    Each tile is an input of the network, so that 8 images of 4 × 4 tiles would
+    take the memory of 128.
+
+    Examples
+    --------
+    >>> [batch_size(Preprocess(tiles=tiles)) for tiles in (1, 2, 3)]
+    [8, 2, 1]
+    """
+    return max(1, BATCH_SIZE // preprocess.tiles**2)
 
 
 def usable_cores() -> int:
@@ -96,7 +111,7 @@ def _one_batch(
     start: int, sources: Sequence[Source], preprocess: Preprocess, infer: Infer
 ) -> Batch:
     side = preprocess.side
-    images = np.zeros((BATCH_SIZE, side, side, 3), np.uint8)
+    images = np.zeros((batch_size(preprocess), side, side, 3), np.uint8)
     rows: list[int] = []
     failed: dict[int, str] = {}
     for row, source in enumerate(sources):
