@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from handful.core import ImageError
-from handful.images import IMAGE_SUFFIXES, MAX_PIXELS, Preprocess, decode, thumbnail
+from handful.images import IMAGE_SUFFIXES, MAX_PIXELS, Preprocess, decode, may_pass, thumbnail
+from handful.images.formats import check_pixels
 
 from .conftest import Encode
 from .written import grey_jpeg, png, tiff, with_jpeg_size
@@ -172,3 +173,31 @@ def test_planes_of_8_bits_are_read() -> None:
 def test_a_fourth_channel_that_is_not_opacity_is_dropped() -> None:
     values = np.broadcast_to(np.array([10, 20, 30, 0], np.uint8), (4, 4, 4))
     assert (decode(tiff(values, extra=[0]), PREPROCESS) == (10, 20, 30)).all()
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (FileNotFoundError(2, "x"), True),
+        (PermissionError(13, "x"), True),
+        (OSError(5, "Input/output error"), True),
+        (MemoryError(), True),
+        (OSError("image file is truncated"), False),
+        (ValueError("broken"), False),
+    ],
+)
+def test_what_the_disk_or_the_memory_did_may_pass(error, passes, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("handful.images.formats.open_file", fail)
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(ImageError) as raised:
+        decode(tmp_path / "a.png", Preprocess(size=8))
+    assert may_pass(str(raised.value)) == passes
+
+
+def test_too_many_pixels_may_pass_with_another_size():
+    with pytest.raises(ImageError) as raised:
+        check_pixels(20_000, 20_000)
+    assert may_pass(str(raised.value))

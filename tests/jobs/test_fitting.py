@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from handful import BackboneChoice, Bundle, Thresholds, fit
-from handful.core import BackboneError, ProjectError
+from handful.core import BackboneError, ImageError, ProjectError, UInt8
+from handful.images import Preprocess, decode
 from handful.jobs import FitResult, least_certain, predict, read_report, status
 
 Maker = Callable[..., Path]
@@ -173,6 +174,32 @@ def test_bad_images_are_listed_and_the_run_goes_on(digits: Maker) -> None:
     assert set(listed) == {f"1/{name}" for name in bad}
     assert all(listed.values())
     assert result.report["data"]["labelled"] == 10
+
+
+def test_an_image_that_could_not_be_read_once_is_tried_again(
+    digits: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = digits(5)
+    absent = sorted((folder / "0").iterdir())[0]
+
+    def failing(path: Path, preprocess: Preprocess) -> UInt8:
+        if path == absent:
+            raise ImageError("The file cannot be read (EIO: Input/output error).")
+        return decode(path, preprocess)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("handful.embeddings.pipeline.decode", failing)
+        data = run(folder).report["data"]
+    assert (data["labelled"], len(data["unusable"])) == (9, 1)
+    data = run(folder).report["data"]
+    assert (data["labelled"], len(data["unusable"])) == (10, 0)
+
+
+def test_a_damaged_report_is_one_message(digits: Maker) -> None:
+    folder = digits(2)
+    run(folder).report_json.write_text("{")
+    with pytest.raises(ProjectError, match=r"is damaged: .*Run: handful fit"):
+        read_report(folder)
 
 
 def test_nothing_left_is_an_error_with_the_reasons(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from handful.images.decode import decode, thumbnail
 from handful.images.duplicates import confirm_duplicates
-from handful.images.formats import IMAGE_SUFFIXES, MAX_PIXELS
+from handful.images.formats import IMAGE_SUFFIXES, MAX_PIXELS, may_pass
 from handful.images.preprocess import Preprocess
 from handful.images.sixteen_bit import white_level
 
@@ -12,6 +12,7 @@ __all__ = [
     "Preprocess",
     "confirm_duplicates",
     "decode",
+    "may_pass",
     "thumbnail",
     "white_level",
 ]

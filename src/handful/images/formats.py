@@ -37,6 +37,10 @@ MAX_PIXELS = 89_478_485
 MAX_SCALED_PIXELS = 2**30
 """Most pixels of a JPEG that is decoded at a half to an eighth of its size."""
 
+_ABSENT, _FORBIDDEN = "The file does not exist.", "The file may not be read (permission denied)."
+_NO_MEMORY = "The image does not fit in memory."
+_UNREADABLE, _TOO_MANY = "The file cannot be read", "million that are decoded at once"
+
 _Factory = Callable[..., ImageFile.ImageFile]
 _READ = "JPEG, PNG, WebP, TIFF, BMP and GIF are read"
 _FORMATS: tuple[tuple[bytes, str, _Factory], ...] = (
@@ -175,7 +179,7 @@ def check_pixels(width: int, height: int, limit: int = MAX_PIXELS) -> None:
     if width * height > limit:
         raise ImageError(
             f"The image has {width} by {height} pixels, more than the {limit / 1e6:.0f} "
-            "million that are decoded at once. Make it smaller with: "
+            f"{_TOO_MANY}. Make it smaller with: "
             "magick IN -resize 4096x4096 OUT.jpg"
         )
 
@@ -192,20 +196,34 @@ def _reasons() -> Iterator[None]:
     except ImageError:
         raise
     except FileNotFoundError as error:
-        raise ImageError("The file does not exist.") from error
+        raise ImageError(_ABSENT) from error
     except PermissionError as error:
-        raise ImageError("The file may not be read (permission denied).") from error
+        raise ImageError(_FORBIDDEN) from error
     except MemoryError as error:
-        raise ImageError("The image does not fit in memory.") from error
+        raise ImageError(_NO_MEMORY) from error
     except Exception as error:
         raise ImageError(_reason(error)) from error
+
+
+def may_pass(reason: str) -> bool:
+    """Return whether an image that could not be used for this reason may be usable another time.
+
+    The disk, the memory and the size that it is decoded at are not the image's.
+
+    Examples
+    --------
+    >>> may_pass("The file does not exist."), may_pass("The file is empty.")
+    (True, False)
+    """
+    passing = (_ABSENT, _FORBIDDEN, _NO_MEMORY, _UNREADABLE)
+    return reason.startswith(passing) or _TOO_MANY in reason
 
 
 def _reason(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     if isinstance(error, OSError) and error.errno is not None:
         name = errno.errorcode.get(error.errno, str(error.errno))
-        return f"The file cannot be read ({name}: {error.strerror})."
+        return f"{_UNREADABLE} ({name}: {error.strerror})."
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return f"The image is truncated: the file ends before the picture does ({text})."
     if type(error).__name__.startswith("DecompressionBomb"):

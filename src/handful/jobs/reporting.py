@@ -156,7 +156,12 @@ def latest_report(project: Project) -> dict[str, Any]:
         raise ProjectError(
             f"There is no finished run in {str(project.folder)!r}. Run: handful fit {project.root}"
         )
-    report: dict[str, Any] = json.loads(runs[-1].read_text(encoding="utf-8"))
+    try:
+        report = dict(json.loads(runs[-1].read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ProjectError(
+            f"The report {str(runs[-1])!r} is damaged: {error}. Run: handful fit {project.root}"
+        ) from error
     return report
 
 

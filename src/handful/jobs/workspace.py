@@ -12,7 +12,7 @@ from pathlib import Path
 from handful.backbones import OnnxBackbone
 from handful.core import ProjectError
 from handful.embeddings import VectorStore, embed
-from handful.images import white_level
+from handful.images import may_pass, white_level
 from handful.jobs.backbone import BackboneChoice
 from handful.project import Image, Project, ScanReport
 
@@ -87,7 +87,9 @@ def open_workspace(
         start = time.perf_counter()
         scanned = project.scan(quiet=quiet)
         scanned.raise_if_empty()
-        backbone = choice.load(_white(project))
+        project.retry_unusable(may_pass)
+        images = project.images()
+        backbone = choice.load(_white(project, images))
         seconds = {"scan": round(time.perf_counter() - start, 3)}
         store = VectorStore(
             project.folder / "embeddings", backbone.spec.fingerprint, backbone.spec.dim
@@ -97,23 +99,23 @@ def open_workspace(
             failed = embed(
                 store,
                 backbone,
-                {i.hash: i.path for i in project.images()},
+                {i.hash: i.path for i in images},
                 n_jobs=n_jobs,
                 quiet=quiet,
             )
             project.mark_unusable(failed)
-        workspace.images = project.images()
+        workspace.images = [image for image in images if image.hash not in failed]
         _refuse_empty(project, workspace.images)
         yield workspace
 
 
-def _white(project: Project) -> int | None:
+def _white(project: Project, images: list[Image]) -> int | None:
     """Return the white of the data set's 16-bit images, decided once and kept.
 
     Headers are read again only when files that can be 16-bit came or went.
     """
     white: int | None = project.setting("white")
-    deep = [image for image in project.images() if image.path.suffix.lower() in _DEEP]
+    deep = [image for image in images if image.path.suffix.lower() in _DEEP]
     looked_at = hashlib.blake2b(
         "".join(sorted(image.hash for image in deep)).encode(), digest_size=16
     ).hexdigest()

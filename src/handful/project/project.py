@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -218,6 +218,12 @@ class Project:
                 "UPDATE images SET unusable = ? WHERE hash = ?",
                 [(reason, content) for content, reason in reasons.items()],
             )
+
+    def retry_unusable(self, may_pass: Callable[[str], bool]) -> None:
+        """Take the images back of which the reason of `mark_unusable` may hold no longer."""
+        marked = self.database.rows("SELECT hash, unusable FROM images WHERE unusable IS NOT NULL")
+        if again := {content: None for content, reason in marked if may_pass(reason)}:
+            self.mark_unusable(again)
 
     def setting(self, key: str, default: Any = None) -> Any:
         """Return a stored value, or the default when there is none."""
