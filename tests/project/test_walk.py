@@ -45,6 +45,7 @@ def test_links_to_files_and_folders_outside_are_followed(root, write, tmp_path):
 def test_the_project_folder_is_left_out_unless_it_is_the_root(root, write):
     write("cat/1.jpg"), write("state/2.jpg")
     assert names(walk(root, without=root / "state")) == ["cat/1.jpg"]
+    assert walk(root, without=root / "state").problems == {}
     assert names(walk(root, without=root)) == ["cat/1.jpg", "state/2.jpg"]
 
 

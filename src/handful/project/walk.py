@@ -72,12 +72,15 @@ def walk(root: Path, *, without: Path) -> Walk:
     Walk
     """
     found, top = Walk(), os.fsencode(root)
-    visited = {_identity(os.fsencode(without))} - {_identity(top)}
+    own = {_identity(os.fsencode(without))} - {_identity(top)}
+    visited = set[tuple[int, int]]()
     folders, links = [b""], list[bytes]()
     while folders or links:
         relative = folders.pop() if folders else links.pop()
         try:
             identity = _identity(os.path.join(top, relative))  # noqa: PTH118 (bytes)
+            if identity in own:
+                continue
             if identity in visited:
                 found.problems[relative] = "a link to a folder that is read already"
                 continue
