@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handful.core import StoreError
+from handful.core import StoreError, write_atomically
 from handful.embeddings import VectorStore
 
 
@@ -100,3 +103,34 @@ def test_two_processes_writing_the_same_shard_agree(tmp_path: Path) -> None:
     one.add(hashes(4), vectors(4))
     other.add(hashes(4), vectors(4))
     assert len(list(one.folder.iterdir())) == 1
+
+
+def test_a_shard_that_cannot_be_read_now_is_left_out_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = VectorStore(tmp_path, "f", 3)
+    store.add(hashes(5), vectors(5))
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", fail)
+        assert len(VectorStore(tmp_path, "f", 3)) == 0
+        patch.setattr(Path, "read_bytes", fail)
+        assert store.verify(hashes(5)) == 0
+        assert len(store) == 0
+    again = VectorStore(tmp_path, "f", 3)
+    assert again.verify(hashes(5)) == 0
+    np.testing.assert_array_equal(again.rows(hashes(5)), vectors(5))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_written_file_has_the_mode_of_the_process(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "a", b"x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

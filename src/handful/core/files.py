@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -27,8 +27,9 @@ def write_atomically(path: Path, write: bytes | Callable[[BinaryIO], object]) ->
         as it was before and no temporary file is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(temporary, flags, 0o666)  # the system takes the process's mask off
     try:
         with os.fdopen(handle, "wb") as file:
             if callable(write):
@@ -37,16 +38,8 @@ def write_atomically(path: Path, write: bytes | Callable[[BinaryIO], object]) ->
                 file.write(write)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    """Return the process's file mode mask (reading it needs setting it)."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

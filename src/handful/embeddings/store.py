@@ -86,6 +86,8 @@ class VectorStore:
     def verify(self, hashes: Iterable[str]) -> int:
         """Read the shards that hold these images and forget those that are damaged.
 
+        One that cannot be read now is left out and stays where it is.
+
         Returns
         -------
         int
@@ -97,7 +99,9 @@ class VectorStore:
             {self._where[image_hash][0] for image_hash in hashes if image_hash in self._where}
         ):
             content = _read(path)
-            if content is None or _digest(content) != path.stem:
+            if content is None:
+                self._leave_out(path)
+            elif _digest(content) != path.stem:
                 self._forget(path)
                 damaged += 1
         return damaged
@@ -138,7 +142,10 @@ class VectorStore:
             yield part, self.rows(part)
 
     def _index(self, path: Path) -> None:
-        keys = _read_keys(path, self.dim)
+        try:
+            keys = _read_keys(path, self.dim)
+        except OSError:
+            return  # it may be whole; what it holds is embedded again
         if keys is None:
             self._forget(path)
         else:
@@ -146,6 +153,9 @@ class VectorStore:
 
     def _forget(self, path: Path) -> None:
         path.unlink(missing_ok=True)
+        self._leave_out(path)
+
+    def _leave_out(self, path: Path) -> None:
         self._where = {
             image_hash: place for image_hash, place in self._where.items() if place[0] != path
         }
@@ -173,5 +183,5 @@ def _read_keys(path: Path, dim: int) -> UInt8 | None:
                 return None
             file.seek(8 + length + start)
             return np.frombuffer(file.read(end - start), np.uint8).reshape(n, width)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
