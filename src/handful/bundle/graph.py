@@ -68,7 +68,7 @@ def _named(joined: onnx.ModelProto, vector: str, opset: int) -> onnx.ModelProto:
             ],
             graph.initializer,
         ),
-        opset_imports=[helper.make_opsetid("", opset)], ir_version=max(8, joined.ir_version), producer_name="handful",
+        opset_imports=_imports(joined, opset), ir_version=max(8, joined.ir_version), producer_name="handful",
     )  # fmt: skip
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -88,5 +88,11 @@ def _at_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     copy.CopyFrom(model)
     copy.ir_version = 8
     del copy.opset_import[:], copy.metadata_props[:], copy.graph.value_info[:]
-    copy.opset_import.append(helper.make_opsetid("", opset))
+    copy.opset_import.extend(_imports(model, opset))
     return copy
+
+
+def _imports(model: onnx.ModelProto, opset: int) -> list[onnx.OperatorSetIdProto]:
+    """Return the operator sets of a model, the usual one at ``opset``."""
+    others = [entry for entry in model.opset_import if entry.domain not in ("", "ai.onnx")]
+    return [helper.make_opsetid("", opset), *others]
