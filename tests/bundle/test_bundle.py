@@ -67,7 +67,7 @@ def test_predicts_files_bytes_and_names_bad_images(
     assert first.confidence == max(first.probabilities.values())
 
 
-def test_an_operating_point_wins_over_the_largest_probability(
+def test_an_operating_point_flags_and_leaves_the_label(
     make: Callable[..., Bundle], tmp_path: Path
 ) -> None:
     bundle = make(
@@ -76,7 +76,9 @@ def test_an_operating_point_wins_over_the_largest_probability(
     )
     proba = np.array([[0.3, 0.7], [0.1, 0.9]], np.float32)
     assert bundle.classes == ["bright", "dark"]
-    assert [said.label for said in bundle.describe(proba, np.ones(2))] == ["bright", "dark"]
+    said = bundle.describe(proba, np.ones(2))
+    assert [one.label for one in said] == ["dark", "dark"]
+    assert [one.flagged for one in said] == ["bright", None]
 
 
 def test_drift_is_one_by_chance_and_large_after_a_shift(

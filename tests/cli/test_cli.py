@@ -85,15 +85,14 @@ def test_predict_in_three_forms(model: Path, run: Callable[..., Result]) -> None
     table = run("predict", "model.handful", model / "unlabelled", "-q")
     assert table.exit_code == 0
     assert "confidence" in table.stdout
-    rows = [
-        json.loads(line)
-        for line in run(
-            "predict", "model.handful", model / "unlabelled", "--json"
-        ).stdout.splitlines()
-    ]
+    rows = json.loads(run("predict", "model.handful", model / "unlabelled", "--json", "-q").stdout)
+    lines = run("predict", "model.handful", model / "unlabelled", "--format", "jsonl", "-q").stdout
+    assert [json.loads(line) for line in lines.splitlines()] == rows
     good = [row for row in rows if "error" not in row]
     assert len(rows) == 7
-    assert set(good[0]) == {"path", "label", "confidence", "known", "is_known", "probabilities"}
+    assert set(good[0]) == {
+        "path", "label", "confidence", "known", "is_known", "probabilities", "flagged"
+    }  # fmt: skip
     text = run("predict", "model.handful", model / "unlabelled", "--format", "csv", "-q").stdout
     records = list(csv.DictReader(io.StringIO(text)))
     assert [record["label"] for record in records] == [row.get("label", "") for row in rows]
@@ -111,8 +110,8 @@ def test_csv_cells_that_a_spreadsheet_would_run_are_escaped(
 
 
 def test_review_lists_only_the_least_certain(model: Path, run: Callable[..., Result]) -> None:
-    done = run("predict", "model.handful", model / "unlabelled", "--review", 2, "--json")
-    assert len(done.stdout.splitlines()) == 2
+    done = run("predict", "model.handful", model / "unlabelled", "--review", 2, "--json", "-q")
+    assert len(json.loads(done.stdout)) == 2
 
 
 def test_only_bad_images_is_exit_code_1(
@@ -270,3 +269,57 @@ def test_a_full_disk_is_one_message(
     assert done.exit_code == 1
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_a_model_of_another_folder_is_not_replaced_unasked(
+    model: Path, digits: Maker, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    before = (tmp_path / "model.handful").read_bytes()
+    other = digits(3, classes="45", name="other")
+    done = run("fit", other, "--size", 32, "-q")
+    assert done.exit_code == 1
+    assert "was not made from" in done.stderr
+    assert (tmp_path / "model.handful").read_bytes() == before
+    assert run("fit", other, "--size", 32, "-q", "-o", "model.handful").exit_code == 0
+    assert run("fit", model, "--size", 32, "-q", "-o", "again.handful").exit_code == 0
+
+
+def test_long_names_are_never_cut(model: Path, run: Callable[..., Result], tmp_path: Path) -> None:
+    name = "a-very-long-name-" * 12 + ".png"
+    (tmp_path / name).write_bytes(next((model / "0").iterdir()).read_bytes())
+    assert name in run("predict", "model.handful", name, "-q").stdout
+
+
+def test_what_must_not_be_missed_is_flagged_and_said(
+    digits: Maker, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    folder = digits(8)
+    done = run("fit", folder, "--size", 32, "--max-miss", "1=0.2", "-q")
+    assert done.exit_code == 0
+    assert "1" in done.stdout.splitlines()[-3]
+    rows = json.loads(run("predict", "model.handful", folder / "1", "--json", "-q").stdout)
+    assert sum(row["flagged"] == "1" for row in rows) >= 6
+    assert all(
+        row["label"] == max(row["probabilities"], key=row["probabilities"].get) for row in rows
+    )
+
+
+def test_interruptions_at_any_moment_are_no_traceback(digits: Maker, tmp_path: Path) -> None:
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    folder = digits(10, unlabelled=30)
+    for moment in (0.3, 0.8, 1.5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from handful.cli import main; main()", "fit", str(folder)],
+            cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        time.sleep(moment)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        assert "initialization failed" not in said
+        assert process.returncode in (130, -2, 1, 0), said
+        if moment > 0.5:
+            assert "Traceback" not in said, said

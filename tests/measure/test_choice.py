@@ -14,7 +14,7 @@ def test_clearly_better_wins():
     assert choice.differences["simple"].low > 0
 
 
-def test_within_one_standard_error_the_simplest_is_taken():
+def test_within_one_standard_error_the_preferred_is_taken():
     simple = np.tile([1.0, 1.0, 0.0], 10)
     rich = simple.copy()
     rich[2] = 1.0
@@ -29,7 +29,7 @@ def test_beyond_one_error_but_within_the_interval_ships_the_better_and_names_no_
     choice = choose({"simple": simple, "rich": rich}, inflation=1.25)
     assert choice.name == "rich"
     assert "No winner" in choice.why
-    assert "the simplest near the best" in choice.why
+    assert "the first within one standard error" in choice.why
 
 
 def test_untested_images_do_not_count():

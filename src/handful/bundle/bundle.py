@@ -25,8 +25,7 @@ class Prediction:
     Parameters
     ----------
     label : str
-        The class: the most probable one, or the class of the operating point
-        where its probability reaches that threshold.
+        The most probable class.
     confidence : float
         The calibrated probability of ``label``, in ``[0, 1]``.
     known : float
@@ -36,6 +35,9 @@ class Prediction:
         Whether ``known`` reaches the bundle's threshold.
     probabilities : dict of str to float
         One for each class; they sum to 1.
+    flagged : str or None
+        The class that must not be missed (``--max-miss``), where its probability
+        reaches the threshold chosen for it; it need not be the label.
     """
 
     label: str
@@ -43,6 +45,7 @@ class Prediction:
     known: float
     is_known: bool
     probabilities: dict[str, float]
+    flagged: str | None = None
 
 
 class Bundle:
@@ -138,19 +141,20 @@ class Bundle:
         """Return the decision for each row of probabilities and known scores."""
         best = probabilities.argmax(axis=1)
         point = self.info["thresholds"].get("operating_point")
+        reached = np.zeros(len(best), bool)
         if point:
-            column = self.classes.index(point["class"])
-            others = probabilities.copy()
-            others[:, column] = -1
-            flagged = probabilities[:, column] >= point["threshold"]
-            best = np.where(flagged | (len(self.classes) == 1), column, others.argmax(axis=1))
+            reached = probabilities[:, self.classes.index(point["class"])] >= point["threshold"]
         return [
             Prediction(
-                self.classes[column], float(row[column]), float(score), bool(score >= self.threshold),
-                {name: float(p) for name, p in zip(self.classes, row, strict=True)},
+                label=self.classes[column],
+                confidence=float(row[column]),
+                known=float(score),
+                is_known=bool(score >= self.threshold),
+                probabilities={name: float(p) for name, p in zip(self.classes, row, strict=True)},
+                flagged=point["class"] if flag else None,
             )
-            for column, row, score in zip(best, probabilities, known, strict=True)
-        ]  # fmt: skip
+            for column, row, score, flag in zip(best, probabilities, known, reached, strict=True)
+        ]
 
     def drift(self, mean_embedding: Float32, n: int) -> float:
         """Return how far the mean vector of ``n`` images is from the training images'.

@@ -10,7 +10,7 @@ from handful.cli.options import echo_json, json_option
 @command()
 @json_option
 def backbones(as_json: bool) -> None:
-    """List the networks that can turn images into vectors."""
+    """List the networks to choose from."""
     from handful.cli.printing import print_backbones
     from handful.jobs import list_backbones
 

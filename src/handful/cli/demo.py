@@ -25,10 +25,10 @@ from handful.cli.options import echo_json, folder, json_option, quiet_option
 @json_option
 @quiet_option
 def demo(directory: Path, n_labels: int, seed: int, as_json: bool, quiet: bool) -> None:
-    """Run the main job on 1,797 packaged handwritten digits, and check what it claims.
+    """Run the main job on packaged images.
 
-    Writes the digits as images into DIRECTORY, keeps a few labels a class, hides the rest, fits, and
-    compares the stated accuracy with the one on the hidden rest.
+    Writes 1,797 handwritten digits as images into DIRECTORY, keeps a few labels a class, hides the
+    rest, fits, and compares the stated accuracy with the one on the hidden rest.
     """
     from handful.cli.printing import print_demo
     from handful.jobs import demo as job

@@ -13,7 +13,10 @@ from handful.cli.options import echo_json, json_option
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check this installation: versions, cores, the packaged backbone, settings and where they come from."""
+    """Check this installation.
+
+    Versions, cores, the packaged network, and each setting with where it comes from.
+    """
     from handful.cli.printing import print_doctor
     from handful.jobs import doctor as job
 

@@ -35,7 +35,10 @@ def embed(
     quiet: bool,
     **backbone: Any,
 ) -> None:
-    """Write one vector for each of IMAGES, with names and labels, for other programs."""
+    """Write vectors for other programs.
+
+    A vector is what the network makes of an image: like images have near vectors.
+    """
     from handful.jobs import embed_folder
 
     n = embed_folder(

@@ -16,7 +16,10 @@ from handful.cli.options import file, images_argument, project_option
 )
 @project_option
 def export(images: Path, output: Path, project_dir: Path | None) -> None:
-    """Write the labels of IMAGES: .csv (path,label,split,group) or .json (Label Studio tasks)."""
+    """Write the labels to a file.
+
+    .csv has the columns path,label,split,group; .json holds Label Studio tasks.
+    """
     from handful.jobs import export_labels
 
     click.echo(

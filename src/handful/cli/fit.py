@@ -26,9 +26,7 @@ from handful.cli.options import (
     "-o",
     "--output",
     type=file,
-    default="model.handful",
-    show_default=True,
-    help="The model file to write.",
+    help="The model file, replaced if there. [default: model.handful, not replaced if of another folder]",
 )
 @click.option(
     "--method",
@@ -38,7 +36,7 @@ from handful.cli.options import (
     help="Auto compares all on the same folds.",
 )
 @click.option("--max-unknown", type=click.FloatRange(0, 1, max_open=True), default=0.05, show_default=True,
-              help="Share of images like the labelled ones that may be called unknown.")  # fmt: skip
+              help="Share of ordinary images that may wrongly be called unknown.")  # fmt: skip
 @click.option(
     "--max-miss",
     metavar="CLASS=RATE",
@@ -60,11 +58,11 @@ def fit(
     images: Path, output: Path, method: str, max_unknown: float, max_miss: tuple[str, float] | None, seed: int,
     project_dir: Path | None, as_json: bool, quiet: bool, **backbone: Any,
 ) -> None:  # fmt: skip
-    """Make a classifier from the folder IMAGES, and measure how good it is.
+    """Make a classifier from a folder.
 
-    Scans the folder, embeds new images, compares the methods, measures the accuracy with an
-    interval, and writes one model file. Run it again after labelling more: only what changed is
-    computed.
+    IMAGES is a folder of class folders. New images are embedded, the methods compared, the
+    accuracy measured with an interval, and one model file written. Run it again after labelling
+    more: only what changed is computed.
     """
     from handful.cli.printing import print_summary
     from handful.jobs import Thresholds

@@ -30,7 +30,7 @@ def import_labels(
     project_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Read labels for IMAGES from a file, or take that back.
+    """Read labels from a file, or take that back.
 
     LABELS is a CSV file (path,label[,split,group]), a Hugging Face metadata.csv or
     metadata.jsonl, or a Label Studio export (.json). A file with a problem is refused whole.

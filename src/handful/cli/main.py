@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -23,25 +26,51 @@ from handful.cli.serve import serve
 from handful.cli.status import status
 
 SETTINGS_FILE = "handful.toml"
+_INTERRUPTED = 130
 
 
 class _Commands(click.Group):
     """Turns the errors that a user can cause into one message and exit code 1."""
 
+    interrupted = False
+
     def invoke(self, ctx: click.Context) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            return self._spoken(ctx)
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            return self._spoken(ctx)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _spoken(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("Stopped. Finished work is kept; the same command goes on.", err=True)
-            sys.exit(130)
+            _stop()
         except Exception as error:
+            if self.interrupted:  # a library turned the interruption into an error of its own
+                _stop()
             message = _message(error)
             if message is None:
                 raise
             raise click.ClickException(message) from error
 
+    def _interrupt(self, *_: object) -> None:
+        if self.interrupted:
+            os._exit(_INTERRUPTED)
+        self.interrupted = True
+        raise KeyboardInterrupt
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of use, not of the alphabet
+
+
+def _stop() -> NoReturn:
+    """End at once: what is finished is on disk, and threads that still compute are not waited for."""
+    click.echo("Stopped. What was finished is kept.", err=True)
+    sys.stdout.flush()
+    os._exit(_INTERRUPTED)
 
 
 def _message(error: Exception) -> str | None:
@@ -62,7 +91,7 @@ def _message(error: Exception) -> str | None:
 @click.version_option(__version__, prog_name="handful")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    r"""Image classifiers from a handful of labels.
+    """Image classifiers from a handful of labels.
 
     \b
     handful fit IMAGES                     a folder in, model.handful out
@@ -72,7 +101,7 @@ def main(ctx: click.Context) -> None:
     IMAGES is a folder whose sub-folders are named like their classes; images at its root or in
     `unlabelled/` have no label yet. State is kept in IMAGES/.handful; images are never changed.
     Options may also stand in a file handful.toml here, in a section named like the command.
-    """
+    """  # noqa: D301
     ctx.default_map = read_settings(Path(SETTINGS_FILE))
 
 

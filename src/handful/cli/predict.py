@@ -20,7 +20,7 @@ from handful.cli.options import file, jobs_option, quiet_option
     show_default=True,
     help="Table, CSV with a column a class, or one JSON object a line.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 @click.option(
     "--review",
     metavar="N",
@@ -38,15 +38,17 @@ def predict(
     n_jobs: int | None,
     quiet: bool,
 ) -> None:
-    """Classify IMAGES (files, or folders at any depth) with the file MODEL.
+    """Classify new images.
 
-    `known` is the share of labelled images that are less typical than this one; below the
-    model's threshold the image is called unknown. A bad image is listed with the reason; the exit
+    MODEL is a file that fit wrote; IMAGES are files, or folders at any depth. `known` is 0 for
+    an image unlike anything that was labelled and 1 for a very typical one; below the model's
+    threshold it is called unknown. `flagged` names the class of --max-miss where the image
+    reaches its threshold. A bad image is listed with the reason; the exit
     code is 1 only if none could be used.
     """
     from handful.cli.printing import print_rows
     from handful.jobs import predict as job
 
     rows = job(model, images, n_jobs=n_jobs, quiet=quiet)
-    if not print_rows(rows, "jsonl" if as_json else form, review=review):
+    if not print_rows(rows, "json" if as_json else form, review=review):
         raise click.exceptions.Exit(1)

@@ -17,7 +17,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from handful.jobs import DemoOutcome, FitResult, ImportReport, Row, Step
 
-_COLUMNS = ("path", "label", "confidence", "known", "is_known", "error")
+_COLUMNS = ("path", "label", "confidence", "known", "is_known", "flagged", "error")
 
 
 def print_summary(result: FitResult) -> None:
@@ -26,6 +26,9 @@ def print_summary(result: FitResult) -> None:
 
     console = Console()
     console.print(summary_table(result.report))
+    point = result.report["operating_point"]
+    for line in result.report["data"]["warnings"] + ([point["sentence"]] if point else []):
+        console.print(Text(f"! {line}"))
     console.print(Text(f"model   {result.bundle}\nreport  {result.report_html}"), soft_wrap=True)
 
 
@@ -42,13 +45,23 @@ def print_rows(rows: Iterable[Row], form: str, *, review: int | None) -> bool:
             yield row
 
     chosen = least_certain(watched(), review) if review else watched()
-    {"table": _print_table, "csv": _print_csv, "jsonl": _print_jsonl}[form](chosen)
+    printers = {
+        "table": _print_table,
+        "csv": _print_csv,
+        "jsonl": _print_jsonl,
+        "json": _print_json,
+    }
+    printers[form](chosen)
     return used
 
 
 def _print_jsonl(rows: Iterable[Row]) -> None:
     for row in rows:
         click.echo(json.dumps(row.as_dict(), ensure_ascii=False))
+
+
+def _print_json(rows: Iterable[Row]) -> None:
+    click.echo(json.dumps([row.as_dict() for row in rows], ensure_ascii=False, indent=1))
 
 
 def _print_csv(rows: Iterable[Row]) -> None:
@@ -72,7 +85,7 @@ def _print_lines(rows: Iterable[Row], classes: Sequence[str]) -> None:
     for row in rows:
         values = row.as_dict()
         probabilities = values.pop("probabilities", {})
-        cells = [values.get(key, "") for key in _COLUMNS]
+        cells = ["" if values.get(key) is None else values[key] for key in _COLUMNS]
         click.echo(_csv([*cells, *(probabilities.get(name, "") for name in classes)]))
 
 
@@ -86,25 +99,29 @@ def _csv(cells: Sequence[object]) -> str:
 
 def _print_table(found: Iterable[Row]) -> None:
     rows = list(found)
-    table = Table(
-        "image", "label", "confidence", "known", box=None, pad_edge=False, header_style="dim"
-    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("image", overflow="fold")
+    for title in ("label", "confidence", "known", ""):
+        table.add_column(title, no_wrap=True)
     for row in rows:
-        if row.prediction is None:
-            table.add_row(Text(row.path), Text(row.reason, "red"), "", "")
-            continue
         said = row.prediction
+        if said is None:
+            table.add_row(Text(f"{row.path}: {row.reason}", "red"))
+            continue
         known = f"{said.known:.2f}" if said.is_known else f"{said.known:.2f} unknown"
-        table.add_row(
-            Text(row.path),
-            Text(said.label, "bold" if said.is_known else "dim"),
-            f"{100 * said.confidence:.1f} %",
-            known,
-        )
-    Console().print(table)
+        label = Text(said.label, "bold" if said.is_known else "dim")
+        flag = f"flagged: {said.flagged}" if said.flagged else ""
+        table.add_row(Text(row.path), label, f"{100 * said.confidence:.1f} %", known, Text(flag))
+    _console(max((len(row.path) + len(row.reason) for row in rows), default=0)).print(table)
     bad = sum(row.prediction is None for row in rows)
     if bad:
         click.echo(f"{bad} of {len(rows)} images could not be used.", err=True)
+
+
+def _console(longest: int) -> Console:
+    """Return a console that cuts no name: as wide as needed where the output is not a terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, longest + 100))
 
 
 def print_backbones(entries: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from handful.cli.options import echo_json, file, images_argument, json_option, p
 @project_option
 @json_option
 def report(images: Path, output: Path, project_dir: Path | None, as_json: bool) -> None:
-    """Write the report of the last fit of IMAGES as one page that needs nothing else."""
+    """Write the last fit's report as a page."""
     from handful.jobs import read_report, write_report
 
     if as_json:

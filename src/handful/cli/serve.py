@@ -39,7 +39,7 @@ from handful.cli.options import file
 def serve(
     model: Path, host: str, port: int, token: str | None, allowed_hosts: tuple[str, ...]
 ) -> None:
-    """Answer questions about images over HTTP with the file MODEL.
+    """Answer over HTTP, with a page to try it.
 
     A page to drop images on is at /, the interface is described at /docs, figures for Prometheus
     are at /metrics. Ctrl-C or SIGTERM finishes what is under way, then stops.

@@ -21,7 +21,10 @@ from handful.cli.options import (
 @json_option
 @quiet_option
 def status(images: Path, project_dir: Path | None, as_json: bool, quiet: bool) -> None:
-    """Say what is in the folder IMAGES: images, labels, splits, duplicates, problems."""
+    """Say what is in a folder.
+
+    Images, labels, splits, near duplicates, and files that cannot be used with the reason.
+    """
     from handful.cli.printing import print_status
     from handful.jobs import status as job
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from handful import __version__
-from handful.bundle import save_bundle
+from handful.bundle import Bundle, save_bundle
 from handful.core import (
     Array,
     Bool,
+    BundleError,
     Estimate,
     Float32,
     Int,
@@ -29,7 +30,7 @@ from handful.jobs.backbone import BackboneChoice
 from handful.jobs.methods import heads
 from handful.jobs.near_duplicates import find_near_duplicates
 from handful.jobs.reporting import build_report, strip_names, write_run
-from handful.jobs.workspace import Workspace, open_workspace
+from handful.jobs.workspace import Workspace, open_workspace, project_number, refuse_unlabelled
 from handful.measure import (
     LearningCurve,
     OperatingPoint,
@@ -43,6 +44,7 @@ from handful.measure import (
 from handful.project import Image, group_by_duplicates
 
 SETS_ALPHA = 0.1  # prediction sets miss the right class this often
+_OUTPUT = "model.handful"
 _VERIFIED = 16  # real images on which the bundle is compared with Python
 
 
@@ -122,7 +124,7 @@ class Measured:
 
 def fit(
     images: Path | str,
-    output: Path | str = "model.handful",
+    output: Path | str | None = None,
     *,
     method: str = "auto",
     backbone: BackboneChoice | None = None,
@@ -137,8 +139,9 @@ def fit(
     ----------
     images : Path or str
         A folder. Its class folders, or labels imported before, say what is what.
-    output : Path or str, default="model.handful"
-        The model file.
+    output : Path or str, optional
+        The model file, replaced when there is one; by default ``model.handful``
+        here, which is not replaced when it was made from another folder.
     method : {"auto", "prototypes", "nearest_neighbours", "linear_probe"}, default="auto"
         Auto compares all on the same folds.
     backbone : BackboneChoice, optional
@@ -165,9 +168,13 @@ def fit(
     """
     candidates, limits = heads(method), thresholds or Thresholds()
     start = time.perf_counter()
-    with open_workspace(
-        Path(images), backbone or BackboneChoice(), project_dir=project_dir, quiet=quiet
-    ) as work:
+    path = Path(output or _OUTPUT)
+    opened = open_workspace(
+        Path(images), backbone or BackboneChoice(), needs_labels=True, project_dir=project_dir, quiet=quiet
+    )  # fmt: skip
+    with opened as work:
+        if output is None:
+            _refuse_foreign(path, work)
         with work.timed("near-duplicates"):
             labelled = load_labelled(work)
         train = ~labelled.is_test
@@ -183,13 +190,27 @@ def fit(
         )
         work.seconds["total"] = round(time.perf_counter() - start, 3)
         report["seconds"] = dict(work.seconds)
-        path = Path(output)
         save_bundle(
-            path, backbone=work.backbone, head=head, known=known, info=_facts(report, labelled, measured, name),
+            path, backbone=work.backbone, head=head, known=known, info=_facts(work, report, labelled, measured, name),
             report=strip_names(report), images=_some_images(work, labelled, random_state),
         )  # fmt: skip
         page, data = write_run(work, report)
         return FitResult(path, page, data, report)
+
+
+def _refuse_foreign(path: Path, work: Workspace) -> None:
+    """Keep a model of another folder that lies where this one would be written by default."""
+    if not path.exists():
+        return
+    try:
+        made_from = Bundle.load(path).info.get("project")
+    except BundleError:
+        made_from = None
+    if made_from != project_number(work.project):
+        raise ProjectError(
+            f"{str(path)!r} is there already and was not made from {str(work.project.root)!r}. "
+            "Name another file, or this one to replace it, with -o FILE."
+        )
 
 
 def load_labelled(work: Workspace) -> Labelled:
@@ -201,13 +222,7 @@ def load_labelled(work: Workspace) -> Labelled:
         If no image has a label.
     """
     images = [image for image in work.images if image.label is not None]
-    if not images:
-        raise ProjectError(
-            f"None of the {len(work.images)} images in {str(work.project.root)!r} has a "
-            "label. Put some of them in folders named "
-            "like their classes, or import a file of labels: handful import IMAGES "
-            f"{work.scanned.label_files[0] if work.scanned.label_files else 'labels.csv (columns path,label)'}."
-        )
+    refuse_unlabelled(work.project, work.scanned, images)
     hashes = [image.hash for image in images]
     pairs = find_near_duplicates(work, images)
     groups = group_by_duplicates(hashes, pairs, [image.group for image in images])
@@ -225,11 +240,12 @@ def _check_labels(y: Array, limits: Thresholds) -> None:
         raise ProjectError(
             "Every labelled image is in the test split. Label some images outside it."
         )
-    if limits.max_miss and limits.max_miss[0] not in set(y):
+    classes = sorted({str(label) for label in y})
+    if limits.max_miss and limits.max_miss[0] not in classes:
         name = limits.max_miss[0]
         raise ProjectError(
-            f"--max-miss names the class {name!r}, which has no "
-            f"label{did_you_mean(name, set(y))}. Classes: {listed(sorted(set(y)))}."
+            f"--max-miss names the class {name!r}, which has no label{did_you_mean(name, classes)}. "
+            f"Classes: {listed(classes)}."
         )
 
 
@@ -269,7 +285,7 @@ def _test(head: Any, data: Labelled) -> TestFigures | None:
 
 
 def _facts(
-    report: dict[str, Any], data: Labelled, measured: Measured, method: str
+    work: Workspace, report: dict[str, Any], data: Labelled, measured: Measured, method: str
 ) -> dict[str, Any]:
     X = data.X[~data.is_test].astype(np.float64)
     rounded = {"mean": X.mean(axis=0), "std": X.std(axis=0)}
@@ -286,6 +302,7 @@ def _facts(
         }
     return {
         "handful": __version__,
+        "project": project_number(work.project),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "method": method,
         "accuracy": report["accuracy"],

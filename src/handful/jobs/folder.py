@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from handful.core import ProjectError, write_atomically
+from handful.core import ProjectError, listed, write_atomically
 from handful.jobs.reporting import image_opener, latest_report
 from handful.project import (
     ImportReport,
@@ -67,17 +67,38 @@ def import_labels(
         raise ProjectError(f"No such file: {str(labels)!r}.")
     with Project.open(images, project_dir=project_dir) as project:
         project.scan(quiet=True)
-        kind = labels.suffix.lower()
-        if kind == ".json":
-            return import_label_studio(
-                project, labels, skip_unknown=skip_unknown, new_classes=new_classes
-            )
-        if kind == ".jsonl" or (kind == ".csv" and is_huggingface(labels)):
-            return import_huggingface(
-                project, labels, column=column, skip_unknown=skip_unknown, new_classes=new_classes
-            )
-        if kind == ".csv":
-            return import_csv(project, labels, skip_unknown=skip_unknown, new_classes=new_classes)
+        before = {image.name: image.label for image in project.images()}
+        report = _read(
+            project, labels, column=column, skip_unknown=skip_unknown, new_classes=new_classes
+        )
+        after = {image.name: image.label for image in project.images()}
+    changed = [
+        f"{name} ({label} → {after[name] or 'no label'})"
+        for name, label in before.items()
+        if label is not None and after.get(name) != label
+    ]
+    if changed:
+        report.warnings.append(
+            f"{len(changed)} images had another label before: {listed(changed)}."
+        )
+    return report
+
+
+def _read(
+    project: Project, labels: Path, *, column: str, skip_unknown: bool, new_classes: bool
+) -> ImportReport:
+    """Import by the kind of the file."""
+    kind = labels.suffix.lower()
+    if kind == ".json":
+        return import_label_studio(
+            project, labels, skip_unknown=skip_unknown, new_classes=new_classes
+        )
+    if kind == ".jsonl" or (kind == ".csv" and is_huggingface(labels)):
+        return import_huggingface(
+            project, labels, column=column, skip_unknown=skip_unknown, new_classes=new_classes
+        )
+    if kind == ".csv":
+        return import_csv(project, labels, skip_unknown=skip_unknown, new_classes=new_classes)
     raise ProjectError(f"Labels are read from .csv, .jsonl or .json files. Got {labels.name!r}.")
 
 

@@ -42,6 +42,7 @@ class Row:
             "confidence": round(said.confidence, 6),
             "known": round(said.known, 6),
             "is_known": said.is_known,
+            "flagged": said.flagged,
             "probabilities": {name: round(p, 6) for name, p in said.probabilities.items()},
         }
 

@@ -124,7 +124,7 @@ def _confusion(
 
 def strip_names(report: dict[str, Any]) -> dict[str, Any]:
     """Return the report without any image's name, for the bundle."""
-    lists = ("unusable", "near_duplicates", "contradictions")
+    lists = ("warnings", "unusable", "near_duplicates", "contradictions")
     data = {key: value for key, value in report["data"].items() if key not in lists}
     data["counts"] = {key: len(report["data"][key]) for key in lists}
     kept = {key: value for key, value in report.items() if key not in ("uncertain", "mislabelled")}
@@ -194,6 +194,7 @@ def _data(work: Workspace, data: Labelled) -> dict[str, Any]:
         "classes": [{"name": name, "n": n} for name, n in sorted(counts.items())],
         "splits": dict(Counter(image.split or "none" for image in work.images)),
         "left_out_of_test": sum(counts.values()) - len(data.images),
+        "warnings": work.scanned.warnings,
         "unusable": [{"name": bad.name, "reason": bad.reason} for bad in project.unusable()],
         "near_duplicates": [
             {"a": a.name, "b": b.name, "label_a": a.label, "label_b": b.label} for a, b in pairs

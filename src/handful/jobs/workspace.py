@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ def open_workspace(
     choice: BackboneChoice,
     *,
     project_dir: Path | None = None,
+    needs_labels: bool = False,
     n_jobs: int | None = None,
     quiet: bool = False,
 ) -> Iterator[Workspace]:
@@ -73,6 +75,8 @@ def open_workspace(
         What to embed with.
     project_dir : Path, optional
         Where the state is kept, ``.handful`` in the folder by default.
+    needs_labels : bool, default=False
+        Refuse a folder without any label before it is embedded.
     n_jobs : int, optional
         Threads; the usable cores by default.
     quiet : bool, default=False
@@ -89,6 +93,8 @@ def open_workspace(
         scanned.raise_if_empty()
         project.retry_unusable(may_pass)
         images = project.images()
+        if needs_labels:
+            refuse_unlabelled(project, scanned, [i for i in images if i.label is not None])
         backbone = choice.load(_white(project, images))
         seconds = {"scan": round(time.perf_counter() - start, 3)}
         store = VectorStore(
@@ -107,6 +113,27 @@ def open_workspace(
         workspace.images = [image for image in images if image.hash not in failed]
         _refuse_empty(project, workspace.images)
         yield workspace
+
+
+def project_number(project: Project) -> str:
+    """Return the random number by which a model knows the project it was made from."""
+    number: str | None = project.setting("number")
+    if number is None:
+        number = secrets.token_hex(8)
+        project.set_setting("number", number)
+    return number
+
+
+def refuse_unlabelled(project: Project, scanned: ScanReport, labelled: list[Image]) -> None:
+    """Raise ProjectError, with the ways to give labels, when no image has one."""
+    if labelled:
+        return
+    file = scanned.label_files[0] if scanned.label_files else "labels.csv (columns path,label)"
+    raise ProjectError(
+        f"None of the {scanned.images} images in {str(project.root)!r} has a label. Put some of them "
+        "into folders named like their classes and give the folder that holds these (is it "
+        f"{str(project.root.parent)!r}?), or import a file of labels: handful import IMAGES {file}."
+    )
 
 
 def _white(project: Project, images: list[Image]) -> int | None:

@@ -1,4 +1,4 @@
-"""Which head to ship: the simplest that is within one standard error of the best.
+"""Which head to ship: the first, in order of preference, within one standard error of the best.
 
 The rule is that of Breiman, Friedman, Olshen and Stone ("Classification and
 Regression Trees", 1984, section 3.4.3), with the standard error of the *paired*
@@ -42,12 +42,12 @@ class Choice:
 
 
 def choose(hits: Mapping[str, Float64], *, inflation: float, how: str = "") -> Choice:
-    """Return the simplest head within one standard error of the best, and why.
+    """Return the most preferred head within one standard error of the best, and why.
 
     Parameters
     ----------
     hits : mapping of str to ndarray of shape (n_samples,)
-        Out-of-fold hits of each head on the same images, the simplest head
+        Out-of-fold hits of each head on the same images, the preferred head
         first; NaN for images that were not tested.
     inflation : float
         Factor of the variance for training sets that overlap (see `paired_interval`).
@@ -57,20 +57,18 @@ def choose(hits: Mapping[str, Float64], *, inflation: float, how: str = "") -> C
     Examples
     --------
     >>> same = np.array([1.0, 0.0, 1.0])
-    >>> choose({"simple": same, "rich": same}, inflation=1.25).name
-    'simple'
+    >>> choose({"default": same, "other": same}, inflation=1.25).name
+    'default'
     """
     names = list(hits)
     tested = ~np.isnan(hits[names[0]])
     if len(names) == 1:
         return Choice(names[0], "The only method.", {})
     if not tested.any():
-        why = (
-            f"No image could be tested, so no method can be preferred: {names[0]} is the simplest."
-        )
+        why = f"No image could be tested, so no method can be preferred: {names[0]} is the default."
         return Choice(names[0], why, {})
     seen = {name: values[tested] for name, values in hits.items()}
-    chosen = _simplest_near_best(seen, inflation)
+    chosen = _first_near_best(seen, inflation)
     differences = {
         name: _difference(seen, chosen, name, inflation, how) for name in names if name != chosen
     }
@@ -104,12 +102,12 @@ def nested_hits(
             values[fold.test] = np.nan
         seen = {name: values[~np.isnan(values)] for name, values in others.items()}
         empty = len(next(iter(seen.values()))) == 0
-        name = next(iter(seen)) if empty else _simplest_near_best(seen, inflation)
+        name = next(iter(seen)) if empty else _first_near_best(seen, inflation)
         result[fold.repeat, fold.test] = repeats[name][fold.repeat, fold.test]
     return result
 
 
-def _simplest_near_best(seen: Mapping[str, Float64], inflation: float) -> str:
+def _first_near_best(seen: Mapping[str, Float64], inflation: float) -> str:
     best = max(seen, key=lambda name: float(seen[name].mean()))
     for name in seen:
         value, error = paired_error(seen[best] - seen[name], inflation=inflation)
@@ -132,10 +130,10 @@ def _why(names: Sequence[str], chosen: str, differences: Mapping[str, Estimate])
     if not open_:
         gap = min(estimate.value for estimate in differences.values())
         return f"{chosen} beats every other method on the same folds, by {100 * gap:.1f} points or more."
-    simplest = "the simplest" if chosen == names[0] else "the simplest near the best"
+    place = "the default and" if chosen == names[0] else "the first"
     beaten = [name for name in differences if name not in open_]
     also = f"; it beats {listed(beaten)}" if beaten else ""
     return (
         f"No winner: the paired interval against {listed(open_)} overlaps zero. "
-        f"{chosen} is {simplest} within one standard error of the best{also}."
+        f"{chosen} is {place} within one standard error of the best{also}."
     )

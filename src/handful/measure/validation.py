@@ -131,7 +131,7 @@ def validate(
     Parameters
     ----------
     heads : mapping of str to classifier
-        Unfitted scikit-learn classifiers, the simplest (or default) first.
+        Unfitted scikit-learn classifiers, in order of preference: the default, or the simplest, first.
     X : ndarray of shape (n_samples, n_features)
         Vectors of the labelled images.
     y : array of shape (n_samples,)

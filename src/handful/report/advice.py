@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +17,7 @@ UNEVEN = 10
 OFF = 0.1
 NAME = 40  # characters of a file name in a sentence
 _MOST_ITEMS = 200
+_FEW_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _labels(facts: Facts) -> Iterator[Caution]:
     if few:
         yield Caution(
             "care",
-            f"{plural(len(few), 'class has', 'classes have')} fewer than {FEW} labels",
+            f"{_named([c.name for c in few], 'class has', 'classes have')} fewer than {FEW} labels",
             "What is said of them rests on next to nothing. "
             "A few more labels each would change that.",
             tuple(f"{c.name}: {plural(c.n, 'label')}" for c in few),
@@ -151,7 +151,7 @@ def _images(facts: Facts) -> Iterator[Caution]:
         yield Caution(
             "care",
             f"{plural(n, 'image')} could not be used",
-            f"They were skipped{_reasons(facts)}.",
+            "Each is named with the reason; the run went on without them.",
             tuple(f"{name}: {reason}" for name, reason in data.unusable),
         )
     if n := data.count("near_duplicates"):
@@ -165,10 +165,11 @@ def _images(facts: Facts) -> Iterator[Caution]:
         )
 
 
-def _reasons(facts: Facts) -> str:
-    reasons = Counter(reason or "no reason given" for _, reason in facts.data.unusable)
-    said = [f"{reason} ({n:,})" if n > 1 else reason for reason, n in reasons.most_common()]
-    return f": {joined(said)}" if said else ""
+def _named(names: list[str], one: str, many: str) -> str:
+    """Return the names where they are few, else how many there are."""
+    if len(names) <= _FEW_NAMES:
+        return f"{joined(names)} {one.split()[-1] if len(names) == 1 else many.split()[-1]}"
+    return plural(len(names), one, many)
 
 
 def _differ(a: str | None, b: str | None) -> str:
@@ -180,7 +181,7 @@ def _model(facts: Facts) -> Iterator[Caution]:
     if poor:
         yield Caution(
             "care",
-            f"{plural(len(poor), 'class is', 'classes are')} missed more often than found",
+            f"{_named([r.name for r in poor], 'class is', 'classes are')} missed more often than found",
             "Images of them mostly get another name.",
             tuple(
                 f"{r.name}: {percent(r.recall.value, 0)} found ({interval(r.recall, 0)})"
@@ -215,8 +216,8 @@ def _check(facts: Facts) -> str:
         return ""
     first = facts.mislabelled[0]
     return (
-        f"Check {plural(len(facts.mislabelled), 'label')} that may be wrong, "
-        f"first {shorten(first.name, NAME)} "
+        f"Look at {plural(len(facts.mislabelled), 'image')} whose label the model doubts (most may "
+        f"just be hard), first {shorten(first.name, NAME)} "
         f"(labelled {first.label or 'nothing'}, looks like {first.prediction})."
     )
 

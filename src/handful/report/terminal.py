@@ -14,6 +14,8 @@ from handful.report.headline import headline, held_out_sentence
 from handful.report.text import NO_NUMBER, interval, percent, seconds, shown
 
 _MOST_LINES = 6
+_MOST_ITEMS = 3  # images or classes named under a caution
+_APART = 0.005  # of the headline from the chosen method's own figure, from which it is explained
 _MARKS = {"stop": ("!", "bold red"), "care": ("!", "yellow"), "note": ("·", "dim")}
 
 
@@ -45,7 +47,7 @@ def summary_table(report: dict[str, Any]) -> Group:
     """
     facts = read_facts(report)
     parts: list[RenderableType] = [_table(facts)] if facts.methods else []
-    return Group(*parts, _headline(facts), *_lines(facts))
+    return Group(*parts, *_reasons(facts), _headline(facts), *_lines(facts))
 
 
 def _table(facts: Facts) -> Table:
@@ -66,6 +68,20 @@ def _cells(method: Method) -> tuple[str, str, str, str]:
     value = percent(accuracy.value) if accuracy.is_measured else NO_NUMBER
     name = shown(method.name) + (" ← chosen" if method.chosen else "")
     return name, value, interval(accuracy), seconds(method.seconds)
+
+
+def _reasons(facts: Facts) -> list[RenderableType]:
+    """Say why this method, and why the headline is not the figure in its row."""
+    if len(facts.methods) < 2:
+        return []
+    said = facts.why
+    own = next((m.accuracy for m in facts.methods if m.chosen), None)
+    if own is not None and own.is_measured and facts.accuracy.is_measured:
+        gap = facts.accuracy.value - own.value
+        if abs(gap) >= _APART:
+            side = "lower" if gap < 0 else "higher"
+            said += f" The figure below is {side} than its row: choosing the method counts as well."
+    return [Text(shown(said), style="dim")] if said else []
 
 
 def _headline(facts: Facts) -> Text:
@@ -89,7 +105,9 @@ def _lines(facts: Facts) -> list[RenderableType]:
 
 
 def _said(caution: Caution) -> str:
-    return f"{caution.title}. {caution.detail}"
+    more = len(caution.items) - _MOST_ITEMS
+    items = "; ".join(caution.items[:_MOST_ITEMS]) + (f"; {more} more" if more > 0 else "")
+    return f"{caution.title}. {caution.detail}" + (f" {items}." if items else "")
 
 
 def _line(mark: str, style: str, text: str) -> Table:
