@@ -43,7 +43,7 @@ def test_a_module_can_be_read_in_one_sitting(path: Path) -> None:
         node.name
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (node.end_lineno or 0) - node.body[bool(ast.get_docstring(node))].lineno >= 45
+        and (node.end_lineno or 0) - node.body[bool(ast.get_docstring(node))].lineno >= 50
         if len(node.body) > bool(ast.get_docstring(node))
     ]
     assert long == []

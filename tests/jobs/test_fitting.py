@@ -30,11 +30,8 @@ def test_a_folder_becomes_a_model_and_a_report(digits: Maker) -> None:
     report = result.report
     assert report["data"]["labelled"] == 32
     assert report["data"]["unlabelled"] == 16
-    assert [method["name"] for method in report["methods"]] == [
-        "prototypes",
-        "nearest_neighbours",
-        "linear_probe",
-    ]
+    names = [method["name"] for method in report["methods"]]
+    assert names == ["linear_probe", "prototypes", "nearest_neighbours"]
     assert sum(method["chosen"] for method in report["methods"]) == 1
     assert 0 <= result.accuracy.low <= result.accuracy.value <= result.accuracy.high <= 1
     assert result.accuracy.value > 0.5
@@ -212,6 +209,24 @@ def test_nothing_left_is_an_error_with_the_reasons(tmp_path: Path) -> None:
 def test_max_miss_names_a_class_that_exists(digits: Maker) -> None:
     with pytest.raises(ProjectError, match=r"names the class '7'.*Classes: 0, 1"):
         run(digits(4), thresholds=Thresholds(max_miss=("7", 0.1)))
+
+
+def test_max_miss_of_one_class_or_one_label_is_refused_early(digits: Maker) -> None:
+    with pytest.raises(ProjectError, match="cannot be measured: there is no other class"):
+        run(digits(3, classes="1"), thresholds=Thresholds(max_miss=("1", 0.1)))
+    folder = digits(3, classes="02", name="single")
+    for path in sorted((folder / "2").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(ProjectError, match="it has a single label"):
+        run(folder, thresholds=Thresholds(max_miss=("2", 0.1)))
+
+
+def test_a_class_of_the_test_split_alone_is_refused_early(digits: Maker) -> None:
+    folder = digits(3)
+    (folder / "test").mkdir()
+    (digits(2, classes="7", name="more") / "7").rename(folder / "test" / "7")
+    with pytest.raises(ProjectError, match="classes without any other label: '7'"):
+        run(folder)
 
 
 def test_max_miss_travels_into_the_bundle(digits: Maker) -> None:

@@ -66,8 +66,10 @@ def test_duplicates_with_two_labels_name_them(report):
 
 def test_steps_are_ordered_and_concrete(report):
     assert next_steps(read_facts(report(3))) == [
-        "Look at 1 image whose label the model doubts (most may just be hard), "
-        "first m/1.jpg (labelled a, looks like b).",
+        (
+            "Look at 1 image whose label the model doubts (most may just be hard), "
+            "first m/1.jpg (labelled a, looks like b)."
+        ),
         "30 more labels are expected to add 3 points.",
         "Most frequent mistake: class 000 taken for class 001 (2 of 10). Labels of these two help most.",
         "Label next the 1 image the model is least sure of, first u/1.jpg (class 000, 34 % sure).",

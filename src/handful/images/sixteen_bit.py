@@ -21,8 +21,6 @@ from handful.images.formats import check_pixels, open_file, opened
 
 _GREY = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _COLOUR = frozenset({"LA", "RGB", "RGBA", "RGBX"})
-_GREY = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
-_COLOUR = frozenset({"LA", "RGB", "RGBA", "RGBX"})
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _NATIVE = "16L" if sys.byteorder == "little" else "16B"
 _OTHER_BYTE = {"16L": "16B", "16B": "16L", "16N": "16B" if _NATIVE == "16L" else "16L"}

@@ -12,38 +12,16 @@ import numpy as np
 
 from handful import __version__
 from handful.bundle import Bundle, save_bundle
-from handful.core import (
-    Array,
-    Bool,
-    BundleError,
-    Estimate,
-    Float32,
-    Int,
-    ProjectError,
-    did_you_mean,
-    listed,
-    stream,
-)
-from handful.heads import ConformalSets, KnownScorer
+from handful.core import BundleError, Estimate, ProjectError, stream
+from handful.heads import KnownScorer
 from handful.images import decode
 from handful.jobs.backbone import BackboneChoice
+from handful.jobs.labelled import Labelled, check_labels, load_labelled
+from handful.jobs.measuring import SETS_ALPHA, Measured, measure
 from handful.jobs.methods import heads
-from handful.jobs.near_duplicates import find_near_duplicates
 from handful.jobs.reporting import build_report, strip_names, write_run
-from handful.jobs.workspace import Workspace, open_workspace, project_number, refuse_unlabelled
-from handful.measure import (
-    LearningCurve,
-    OperatingPoint,
-    TestFigures,
-    Validation,
-    learning_curve,
-    operating_point,
-    test_accuracy,
-    validate,
-)
-from handful.project import Image, group_by_duplicates
+from handful.jobs.workspace import Workspace, open_workspace, project_number
 
-SETS_ALPHA = 0.1  # prediction sets miss the right class this often
 _OUTPUT = "model.handful"
 _VERIFIED = 16  # real images on which the bundle is compared with Python
 
@@ -87,39 +65,6 @@ class FitResult:
     def accuracy(self) -> Estimate:
         """Accuracy on new images mixed like the labelled ones."""
         return Estimate.from_dict(self.report["accuracy"])
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The labelled images as arrays; a row an image.
-
-    Parameters
-    ----------
-    images : list of Image
-    X : ndarray of shape (n, dim), float32
-    y : ndarray of shape (n,), str
-    groups : ndarray of shape (n,), int
-        Duplicates and the user's groups share a number.
-    is_test : ndarray of shape (n,), bool
-        Rows of the user's own test split: never fitted on.
-    """
-
-    images: list[Image]
-    X: Float32
-    y: Array
-    groups: Int
-    is_test: Bool
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Everything that was measured, for the report and the bundle."""
-
-    validation: Validation | None
-    curve: LearningCurve | None
-    test: TestFigures | None
-    point: OperatingPoint | None
-    sets: ConformalSets | None
 
 
 def fit(
@@ -176,12 +121,12 @@ def fit(
         if output is None:
             _refuse_foreign(path, work)
         with work.timed("near-duplicates"):
-            labelled = load_labelled(work)
-        train = ~labelled.is_test
-        _check_labels(labelled.y[train], limits)
+            labelled = load_labelled(work, quiet=quiet)
+        check_labels(labelled, limits.max_miss[0] if limits.max_miss else None)
         with work.timed("measure"):
-            measured = _measure(candidates, labelled, limits, random_state, quiet)
+            measured = measure(candidates, labelled, limits.max_miss, random_state, quiet)
         name = measured.validation.chosen if measured.validation else next(iter(candidates))
+        train = ~labelled.is_test
         with work.timed("fit"):
             head = candidates[name].fit(labelled.X[train], labelled.y[train])
             known = KnownScorer(limits.max_unknown).fit(labelled.X[train])
@@ -211,77 +156,6 @@ def _refuse_foreign(path: Path, work: Workspace) -> None:
             f"{str(path)!r} is there already and was not made from {str(work.project.root)!r}. "
             "Name another file, or this one to replace it, with -o FILE."
         )
-
-
-def load_labelled(work: Workspace) -> Labelled:
-    """Return the labelled images with their vectors, labels and duplicate-safe groups.
-
-    Raises
-    ------
-    ProjectError
-        If no image has a label.
-    """
-    images = [image for image in work.images if image.label is not None]
-    refuse_unlabelled(work.project, work.scanned, images)
-    hashes = [image.hash for image in images]
-    pairs = find_near_duplicates(work, images)
-    groups = group_by_duplicates(hashes, pairs, [image.group for image in images])
-    is_test = np.array([image.split == "test" for image in images])
-    leaks = np.isin(groups, groups[~is_test]) & is_test
-    keep = np.flatnonzero(~leaks)
-    return Labelled(
-        [images[row] for row in keep], work.store.rows([hashes[row] for row in keep]),
-        np.array([images[row].label for row in keep]), groups[keep], is_test[keep],
-    )  # fmt: skip
-
-
-def _check_labels(y: Array, limits: Thresholds) -> None:
-    if len(y) == 0:
-        raise ProjectError(
-            "Every labelled image is in the test split. Label some images outside it."
-        )
-    classes = sorted({str(label) for label in y})
-    if limits.max_miss and limits.max_miss[0] not in classes:
-        name = limits.max_miss[0]
-        raise ProjectError(
-            f"--max-miss names the class {name!r}, which has no label{did_you_mean(name, classes)}. "
-            f"Classes: {listed(classes)}."
-        )
-
-
-def _measure(
-    candidates: dict[str, Any], data: Labelled, limits: Thresholds, random_state: int, quiet: bool
-) -> Measured:
-    train = ~data.is_test
-    X, y, groups = data.X[train], data.y[train], data.groups[train]
-    if len(set(y)) < 2:
-        return Measured(None, None, None, None, None)
-    validation = validate(candidates, X, y, groups=groups, random_state=random_state, quiet=quiet)
-    head = candidates[validation.chosen]
-    curve = learning_curve(head, X, y, groups=groups, random_state=random_state, quiet=quiet)
-    proba = validation.methods[validation.chosen].oof_proba
-    seen = ~np.isnan(proba).any(axis=1)
-    point = None
-    if limits.max_miss:
-        point = operating_point(
-            proba[seen], y[seen], limits.max_miss[0], limits.max_miss[1], classes=validation.classes
-        )
-    sets = None
-    if seen.any():
-        codes = np.searchsorted(validation.classes, y[seen])
-        sets = ConformalSets(SETS_ALPHA).fit(proba[seen], codes)
-    return Measured(validation, curve, _test(head, data), point, sets)
-
-
-def _test(head: Any, data: Labelled) -> TestFigures | None:
-    """Return the accuracy on the user's own test split, by a head that saw none of it."""
-    train, test = ~data.is_test, data.is_test
-    if not test.any():
-        return None
-    head = head.fit(data.X[train], data.y[train])
-    return test_accuracy(
-        data.y[test], head.predict_proba(data.X[test]), classes=list(head.classes_)
-    )
 
 
 def _facts(

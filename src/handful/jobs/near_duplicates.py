@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from handful.embeddings import nearest
+from handful.core import Progress
+from handful.embeddings import nearest, usable_cores
 from handful.images import confirm_duplicates
 from handful.jobs.workspace import Workspace
 from handful.project import Image
 
 SIMILAR = 0.9  # cosine from which a pair is looked at
 _NEIGHBOURS = 6
+_PART = 32
 
 
-def find_near_duplicates(work: Workspace, images: Sequence[Image]) -> set[tuple[str, str]]:
+def find_near_duplicates(
+    work: Workspace, images: Sequence[Image], *, quiet: bool = False
+) -> set[tuple[str, str]]:
     """Return the pairs of hashes among ``images`` that show the same picture.
 
     Vectors propose (the nearest few of each image, from a cosine of 0.9) and
@@ -28,31 +33,50 @@ def find_near_duplicates(work: Workspace, images: Sequence[Image]) -> set[tuple[
         Its store has a vector for each image.
     images : sequence of Image
         The labelled ones.
+    quiet : bool, default=False
+        Show no progress.
     """
     key = f"near_duplicates_looked_at:{work.backbone.spec.fingerprint}"
     looked_at = set(work.project.setting(key) or ())
     hashes = [image.hash for image in images]
     if set(hashes) - looked_at:
         proposed = [pair for pair in _proposed(work, hashes) if not looked_at.issuperset(pair)]
-        paths = {image.hash: image.path for image in images}
-        confirmed = confirm_duplicates(
-            [(paths[a], paths[b]) for a, b in proposed], white=work.backbone.spec.preprocess.white
-        )
-        work.project.add_near_duplicates(
-            [pair for pair, is_same in zip(proposed, confirmed, strict=True) if is_same]
-        )
+        work.project.add_near_duplicates(_confirmed(work, images, proposed, quiet))
         work.project.set_setting(key, sorted(looked_at | set(hashes)))
     here = set(hashes)
     return {pair for pair in work.project.near_duplicates() if here.issuperset(pair)}
 
 
+def _confirmed(
+    work: Workspace, images: Sequence[Image], proposed: list[tuple[str, str]], quiet: bool
+) -> list[tuple[str, str]]:
+    """Return the proposed pairs whose pixels agree; a part of them at a time on each core."""
+    paths = {image.hash: image.path for image in images}
+    white = work.backbone.spec.preprocess.white
+    parts = [proposed[start : start + _PART] for start in range(0, len(proposed), _PART)]
+
+    def look(part: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        same = confirm_duplicates([(paths[a], paths[b]) for a, b in part], white=white)
+        return [pair for pair, is_same in zip(part, same, strict=True) if is_same]
+
+    confirmed: list[tuple[str, str]] = []
+    with (
+        ThreadPoolExecutor(usable_cores()) as pool,
+        Progress("compare", len(proposed), unit="pairs", quiet=quiet) as progress,
+    ):
+        for part, same in zip(parts, pool.map(look, parts), strict=True):
+            confirmed += same
+            progress.advance(len(part))
+    return confirmed
+
+
 def _proposed(work: Workspace, hashes: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs to look at, those of neighbouring files together."""
     if len(hashes) < 2:
         return []
     X = work.store.rows(hashes)
     indices, similarity = nearest(X, X, _NEIGHBOURS + 1)
     rows, columns = np.nonzero(similarity >= SIMILAR)
     found = zip(rows.tolist(), indices[rows, columns].tolist(), strict=True)
-    return sorted(
-        {(min(a, b), max(a, b)) for a, b in ((hashes[i], hashes[j]) for i, j in found) if a != b}
-    )
+    pairs = sorted({(min(i, j), max(i, j)) for i, j in found if i != j})
+    return [(hashes[i], hashes[j]) for i, j in pairs]

@@ -19,6 +19,8 @@ from handful import __version__
 from handful.bundle import spec_facts
 from handful.core import Array, Estimate, ImageError, ProjectError, write_atomically
 from handful.images import thumbnail
+from handful.jobs.labelled import Labelled
+from handful.jobs.measuring import Measured, measure_test
 from handful.jobs.workspace import Workspace
 from handful.project import Project
 from handful.report import render
@@ -26,7 +28,6 @@ from handful.report import render
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-    from handful.jobs.fitting import Labelled, Measured
     from handful.measure import LearningCurve, MethodFigures, Validation
 
 FORMAT_VERSION = 1
@@ -70,7 +71,7 @@ def build_report(
             "reliability": figures.reliability if figures else [],
             "learning_curve": measured.curve.points if measured.curve else [],
             "expected_gain": _gain(measured.curve) if measured.curve else None,
-            "test": measured.test,
+            "test": measure_test(head, data),
             "open_set": {
                 "threshold": known.threshold_,
                 "what": _OPEN_SET.format(100 * known.max_unknown),

@@ -160,7 +160,8 @@ def _images(facts: Facts) -> Iterator[Caution]:
             f"{n:,} pairs of images show nearly the same"
             if n > 1
             else "1 pair of images shows nearly the same",
-            "They were kept on one side of every split, so they do not flatter the accuracy.",
+            "Each was kept on one side of every split with the image it copies, so that copies do not "
+            "flatter the accuracy.",
             tuple(f"{p.a} ≈ {p.b}{_differ(p.label_a, p.label_b)}" for p in data.near_duplicates),
         )
 
