@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
@@ -187,3 +188,30 @@ def test_accuracy_after_the_choice_says_so():
     assert "choice among 2 methods" in both.accuracy.how
     alone = validate({"linear": HEADS["linear"]}, X, y, quiet=True)
     assert alone.accuracy == alone.methods["linear"].accuracy
+
+
+class Guessing(ClassifierMixin, BaseEstimator):
+    """Guesses, each ``way`` differently, whatever it is shown."""
+
+    def __init__(self, way=0):
+        self.way = way
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        seeds = (np.abs(X).sum(axis=1) * 1e4).astype(int)
+        first = np.array([np.random.default_rng([self.way, seed]).random() for seed in seeds])
+        return np.column_stack([first, 1 - first])
+
+
+@pytest.mark.slow
+def test_the_luckiest_of_many_guessers_is_not_taken_for_knowing():
+    heads = {str(way): Guessing(way) for way in range(6)}
+    covered = []
+    for seed in range(40):
+        X, y = np.random.default_rng(seed).normal(size=(30, 4)), np.tile(["a", "b"], 15)
+        found = validate(heads, X, y, quiet=True, random_state=seed).accuracy
+        covered.append(found.low <= 0.5 <= found.high)
+    assert np.mean(covered) >= 0.9

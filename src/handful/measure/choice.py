@@ -3,10 +3,17 @@
 The rule is that of Breiman, Friedman, Olshen and Stone ("Classification and
 Regression Trees", 1984, section 3.4.3), with the standard error of the *paired*
 difference: the heads are tried on the same images, so what is hard for all of
-them does not count. A choice makes the figure of the chosen one a little too
-good; `nested_hits` measures by how much, in the manner of Varma and Simon ("Bias
-in error estimation when using cross-validation for model selection", BMC
-Bioinformatics 7, 2006): for each fold the choice is made again without its images.
+them does not count.
+
+A choice makes the figure of the chosen one a little too good. `nested_hits`
+measures by how much, in the manner of Varma and Simon ("Bias in error estimation
+when using cross-validation for model selection", BMC Bioinformatics 7, 2006): for
+each fold the choice is made again without its images. Those hits are of the whole
+procedure, though, not of the head that is shipped: where the choice is a close
+one they mix in worse heads and come out too low (prototypes preferred, 20 labels
+a class, 200 draws: 90.5 % coverage against 93.5 % by the chosen head's own
+hits). So the own hits give the figure, and the gap between the two is added to
+its standard deviation (94 % on the same draws).
 """
 
 from __future__ import annotations

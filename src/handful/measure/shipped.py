@@ -94,7 +94,7 @@ class Trial:
         return ~np.isnan(self.hits)
 
 
-def shipped_accuracy(trial: Trial, how: str) -> Estimate:
+def shipped_accuracy(trial: Trial, how: str, *, choice_error: float = 0.0) -> Estimate:
     """Return the accuracy of the model fitted on all labels, on images mixed like them.
 
     Parameters
@@ -103,6 +103,8 @@ def shipped_accuracy(trial: Trial, how: str) -> Estimate:
         The folds' results.
     how : str
         The folds in words.
+    choice_error : float, default=0.0
+        Standard deviation to add for the choice among heads, a fraction.
 
     Returns
     -------
@@ -118,7 +120,7 @@ def shipped_accuracy(trial: Trial, how: str) -> Estimate:
     '81.0 % (65.1–90.7)'
     """
     n_class = np.bincount(trial.codes, minlength=len(trial.alone))
-    return _carried(trial, n_class / len(trial.codes), "accuracy", how)
+    return _carried(trial, n_class / len(trial.codes), "accuracy", how, choice_error)
 
 
 def shipped_balanced_accuracy(trial: Trial, how: str) -> Estimate:
@@ -165,7 +167,9 @@ def raised(share: float, rise: float, n_samples: float) -> float:
     return float(np.clip(share + expit(logit(sure) + rise) - sure, 0, 1))
 
 
-def _carried(trial: Trial, weights: Float64, what: str, how: str) -> Estimate:
+def _carried(
+    trial: Trial, weights: Float64, what: str, how: str, choice_error: float = 0.0
+) -> Estimate:
     tested = trial.tested
     n = int(tested.sum())
     if n == 0:
@@ -185,7 +189,7 @@ def _carried(trial: Trial, weights: Float64, what: str, how: str) -> Estimate:
     if missing:
         variance += missing**2 * _alone_variance(alone, len(n_class), int((~known).sum()))
     spread = _spread(value, n)
-    variance += (spread * rise_error) ** 2
+    variance += (spread * rise_error) ** 2 + choice_error**2
     effective = min(spread / variance, float(n))
     low, high = wilson_interval(value * effective, effective)
     return Estimate(value, low, high, n, what, _words(trial, how, effective, known))

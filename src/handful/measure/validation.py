@@ -2,8 +2,9 @@
 
 All heads are tried on the same folds of repeated, stratified, group-safe
 cross-validation. Whatever a head chooses from labels (its regularisation, its
-temperature) it chooses inside each training set, and the choice among the heads
-is made again for each fold without its images, so every figure is nested.
+temperature) it chooses inside each training set, so the figures are nested; what
+the choice among the heads adds is measured by making it again in each fold (see
+`handful.measure.choice`).
 
 What counts how: ``accuracy`` uses all repeats and speaks of the model fitted on
 all labels (see `handful.measure.shipped`). Tables of whole images (confusion,
@@ -15,7 +16,7 @@ little too low.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -273,13 +274,14 @@ def _inflation(design: Design) -> float:
 def _chosen_accuracy(
     outcomes: Mapping[str, OutOfFold], chosen: str, design: Design, inflation: float
 ) -> Estimate:
-    trial, how = outcomes[chosen].trial, design.how
+    """Return the accuracy of the chosen head, the luck of having been chosen in its interval."""
+    trial, how, luck = outcomes[chosen].trial, design.how, 0.0
     if len(outcomes) > 1 and design.folds:
         repeats = {name: repeat_hits(o.proba, design.codes) for name, o in outcomes.items()}
-        nested = nested_hits(repeats, design.folds, inflation=inflation)
-        trial = replace(trial, hits=nanmean(nested))
-        how += f", the choice among {len(outcomes)} methods made anew in each fold"
-    return shipped_accuracy(trial, how)
+        nested = nanmean(nested_hits(repeats, design.folds, inflation=inflation))
+        luck = abs(float(np.mean((trial.hits - nested)[trial.tested])))
+        how += f", widened for the choice among {len(outcomes)} methods"
+    return shipped_accuracy(trial, how, choice_error=luck)
 
 
 def _figures(name: str, outcome: OutOfFold, design: Design, random_state: int) -> MethodFigures:
