@@ -15,7 +15,6 @@ from handful.report.text import NO_NUMBER, interval, percent, seconds, shown
 
 _MOST_LINES = 6
 _MOST_ITEMS = 3  # images or classes named under a caution
-_APART = 0.005  # of the headline from the chosen method's own figure, from which it is explained
 _MARKS = {"stop": ("!", "bold red"), "care": ("!", "yellow"), "note": ("·", "dim")}
 
 
@@ -71,16 +70,10 @@ def _cells(method: Method) -> tuple[str, str, str, str]:
 
 
 def _reasons(facts: Facts) -> list[RenderableType]:
-    """Say why this method, and why the headline is not the figure in its row."""
+    """Say why this method."""
     if len(facts.methods) < 2:
         return []
     said = facts.why
-    own = next((m.accuracy for m in facts.methods if m.chosen), None)
-    if own is not None and own.is_measured and facts.accuracy.is_measured:
-        gap = facts.accuracy.value - own.value
-        if abs(gap) >= _APART:
-            side = "lower" if gap < 0 else "higher"
-            said += f" The figure below is {side} than its row: choosing the method counts as well."
     return [Text(shown(said), style="dim")] if said else []
 
 
