@@ -25,7 +25,8 @@ from record import interleaved, ratios, write
 from handful.backbones import packaged
 from handful.backbones.packaged import weights_file
 from handful.backbones.state_dict import read_state_dict
-from handful.embeddings import VectorStore, embed, usable_cores
+from handful.core import usable_cores
+from handful.embeddings import VectorStore, embed
 from handful.images import decode
 
 

@@ -13,6 +13,7 @@ from handful.core.errors import (
     listed,
 )
 from handful.core.files import write_atomically
+from handful.core.machine import usable_cores
 from handful.core.progress import Progress
 from handful.core.random import stream
 from handful.core.types import Array, Bool, Estimate, Float32, Float64, Int, UInt8
@@ -37,5 +38,6 @@ __all__ = [
     "did_you_mean",
     "listed",
     "stream",
+    "usable_cores",
     "write_atomically",
 ]

@@ -7,7 +7,6 @@ from handful.embeddings.pipeline import (
     Batch,
     batch_size,
     run_batches,
-    usable_cores,
 )
 from handful.embeddings.store import VectorStore
 
@@ -21,5 +20,4 @@ __all__ = [
     "pairs_above",
     "run_batches",
     "unit",
-    "usable_cores",
 ]

@@ -8,7 +8,6 @@ what is finished. At most two batches a worker are under way.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from handful.core import Array, ImageError, UInt8
+from handful.core import Array, ImageError, UInt8, usable_cores
 from handful.images import Preprocess, decode
 
 BATCH_SIZE = 8  # inputs of the network at once; fixed, so that a vector depends on its image alone
@@ -98,13 +97,6 @@ def batch_size(preprocess: Preprocess) -> int:
     [8, 2, 1]
     """
     return max(1, BATCH_SIZE // preprocess.tiles**2)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _one_batch(

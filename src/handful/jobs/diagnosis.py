@@ -14,8 +14,8 @@ import numpy as np
 
 from handful import __version__
 from handful.backbones import cache_folder, catalogue, packaged
-from handful.core import HandfulError
-from handful.embeddings import BATCH_SIZE, usable_cores
+from handful.core import HandfulError, usable_cores
+from handful.embeddings import BATCH_SIZE
 
 _PACKAGES = (
     "numpy",

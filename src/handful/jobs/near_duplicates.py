@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from handful.core import Progress
-from handful.embeddings import nearest, usable_cores
+from handful.core import Progress, usable_cores
+from handful.embeddings import nearest
 from handful.images import confirm_duplicates
 from handful.jobs.workspace import Workspace
 from handful.project import Image

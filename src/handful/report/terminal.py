@@ -73,8 +73,7 @@ def _reasons(facts: Facts) -> list[RenderableType]:
     """Say why this method."""
     if len(facts.methods) < 2:
         return []
-    said = facts.why
-    return [Text(shown(said), style="dim")] if said else []
+    return [Text(shown(facts.why), style="dim")] if facts.why else []
 
 
 def _headline(facts: Facts) -> Text:

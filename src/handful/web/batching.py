@@ -33,8 +33,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from handful.core import Float32, ImageError, UInt8
-from handful.web.limits import Limits, RefusedError, n_cores
+from handful.core import Float32, ImageError, UInt8, usable_cores
+from handful.web.limits import Limits, RefusedError
 from handful.web.monitoring import Monitoring
 from handful.web.predictor import Predictor
 
@@ -82,7 +82,7 @@ class Batcher:
     async def __aenter__(self) -> Batcher:
         self._changed = asyncio.Event()
         self._is_closing = False
-        self._decoders = ThreadPoolExecutor(n_cores(), "handful-decode")
+        self._decoders = ThreadPoolExecutor(usable_cores(), "handful-decode")
         self._model = ThreadPoolExecutor(self.limits.max_calls, "handful-infer")
         self._task = asyncio.create_task(self._run())
         return self

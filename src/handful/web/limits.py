@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from starlette.responses import JSONResponse
 
+from handful.core import usable_cores
+
 _MIB = 2**20
-
-
-def n_cores() -> int:
-    """Return the number of cores this process may use, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ class Limits:
     max_held_bytes: int = 512 * _MIB
     max_waiting: int = 256
     max_batch: int = 16
-    max_calls: int = field(default_factory=n_cores)
+    max_calls: int = field(default_factory=usable_cores)
     max_wait_ms: float = 5.0
     max_seconds: float = 60.0
 
