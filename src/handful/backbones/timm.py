@@ -46,6 +46,23 @@ def load_timm(
     MissingExtraError
         If timm is not installed.
     """
+    module, config = timm_module(name, weights=weights, download=download)
+    settings = preprocess_of(config, preprocess)
+    resize_input(module, settings.size)
+    return from_torch(
+        module, settings, mean=config["mean"], std=config["std"], name=f"timm:{name}",
+        licence=config.get("license") or "unknown", pretrained_on=trained_on(name, weights),
+    )  # fmt: skip
+
+
+def timm_module(
+    name: str, *, weights: Path | None = None, download: bool = False, scratch: bool = False
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Return a timm model without its classifier, and the configuration of its weights.
+
+    Parameters are those of `load_timm`; with ``scratch`` the weights are random
+    (from torch's generator) and none are looked for.
+    """
     try:
         import timm
     except ImportError as error:
@@ -56,19 +73,35 @@ def load_timm(
         )
     model = timm.create_model(name, pretrained=False)
     config = model.pretrained_cfg
-    fill(model, read_weights(weights or _hub_file(name, config, download)), name)
+    if not scratch:
+        fill(model, read_weights(weights or _hub_file(name, config, download)), name)
     model.reset_classifier(0)
-    settings = {
+    return model, config
+
+
+def preprocess_of(config: dict[str, Any], overrides: dict[str, Any] | None = None) -> Preprocess:
+    """Return the preprocessing that timm's configuration states, fields of it replaced."""
+    return Preprocess.from_dict({
         "size": config["input_size"][-1], "crop_pct": config["crop_pct"], "interpolation": config["interpolation"],
-        **(preprocess or {}),
-    }  # fmt: skip
-    return from_torch(
-        model, Preprocess.from_dict(settings), mean=config["mean"], std=config["std"], name=f"timm:{name}",
-        licence=config.get("license") or "unknown", pretrained_on=_trained_on(name, weights),
-    )  # fmt: skip
+        **(overrides or {}),
+    })  # fmt: skip
 
 
-def _trained_on(name: str, weights: Path | None) -> str:
+def resize_input(model: nn.Module, size: int) -> None:
+    """Let a model that is bound to one input size take ``size`` pixels, its positions resampled."""
+    bound_to = getattr(getattr(model, "patch_embed", None), "img_size", None)
+    if bound_to is None or tuple(bound_to) == (size, size):
+        return
+    try:
+        model.set_input_size(img_size=size)
+    except (AttributeError, TypeError, AssertionError) as error:
+        raise BackboneError(
+            f"{type(model).__name__} takes images of {bound_to[0]} px only, not of {size} px."
+        ) from error
+
+
+def trained_on(name: str, weights: Path | None) -> str:
+    """Return in words what a timm model's weights were trained on."""
     return (
         f"weights file {weights.name}"
         if weights

@@ -1,0 +1,307 @@
+"""The network that is adapted: a chain of blocks with all that is known of it, saved, loaded, exported."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from handful.adapt.chain import as_chain, evaluation, layers_of
+from handful.backbones import DEFAULT, OnnxBackbone, from_torch
+from handful.backbones.efficientnet_lite import parameter_names
+from handful.backbones.packaged import LICENCE, PRETRAINED_ON, weights_file
+from handful.backbones.state_dict import read_state_dict
+from handful.backbones.timm import preprocess_of, resize_input, timm_module, trained_on
+from handful.core import BackboneError, did_you_mean, write_atomically
+from handful.images import Preprocess
+
+__all__ = ["Network", "as_chain", "export_network", "load_network", "load_weights", "save_network"]
+
+FILE = "network.safetensors"
+_KEY = "handful.network"  # where the record stands in the file's metadata
+_PACKAGED_AS = "tf_efficientnet_lite0"
+_PACKAGED_NORMALISATION = ((127 / 255,) * 3, (128 / 255,) * 3)
+Three = tuple[float, float, float]
+
+
+@dataclass
+class Network:
+    """A chain of blocks and its record.
+
+    Parameters
+    ----------
+    chain : torch.nn.Sequential
+        Blocks, input first: float32 [n, 3, s, s], normalised, to float32
+        [n, dim]. ``chain[0]`` is the stem and ``chain[-1]`` pools (`as_chain`).
+    preprocess : Preprocess
+        How an image becomes pixels.
+    mean, std : tuple of 3 floats
+        The normalisation, in units where white is 1.
+    name, licence, pretrained_on, saw_labels_of
+        As in `BackboneSpec`.
+    source : str
+        What rebuilds the architecture: a name that `load_network` takes.
+        Empty for a module of the user's own.
+    layers : tuple of int
+        The layer number of each block, 0 nearest the input. Default: the
+        block's place.
+    """
+
+    chain: nn.Sequential
+    preprocess: Preprocess
+    mean: Three
+    std: Three
+    name: str
+    licence: str = "unknown"
+    pretrained_on: str = "unknown"
+    saw_labels_of: frozenset[str] = frozenset()
+    source: str = ""
+    layers: tuple[int, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        self.layers = self.layers or tuple(range(len(self.chain)))
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks before the pool."""
+        return len(self.chain) - 1
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector, found by one forward pass."""
+        like = next(self.chain.parameters())
+        side = self.preprocess.size
+        with evaluation(self.chain), torch.no_grad():
+            return int(self.chain(like.new_zeros(1, 3, side, side)).shape[1])
+
+    def layer_ids(self) -> dict[str, int]:
+        """Return the layer number of each parameter of the chain, 0 nearest the input."""
+        return {
+            name: self.layers[int(name.partition(".")[0])]
+            for name, _ in self.chain.named_parameters()
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return everything but the weights as JSON values."""
+        return {
+            "name": self.name, "licence": self.licence, "pretrained_on": self.pretrained_on, "source": self.source,
+            "preprocess": self.preprocess.to_dict(), "mean": list(self.mean), "std": list(self.std),
+            "saw_labels_of": sorted(self.saw_labels_of),
+        }  # fmt: skip
+
+
+def load_network(
+    name: str = DEFAULT,
+    *,
+    weights: Path | None = None,
+    download: bool = False,
+    scratch: bool = False,
+    preprocess: dict[str, Any] | None = None,
+    random_state: int = 0,
+) -> Network:
+    """Return a network by its name, ready to be trained.
+
+    Its weights lie channels last in memory, which is faster for convolutions.
+
+    Parameters
+    ----------
+    name : str, default="efficientnet_lite0"
+        The packaged one, ``"timm:NAME"``, or the ``network.safetensors`` of a
+        run (the file or its folder).
+    weights : Path, optional
+        Weights for a timm model.
+    download : bool, default=False
+        Whether missing timm weights may be fetched.
+    scratch : bool, default=False
+        Random weights: the architecture alone.
+    preprocess : dict, optional
+        Fields of `Preprocess` that replace the weights' own, such as ``size``.
+    random_state : int, default=0
+        Seed of random weights.
+
+    Raises
+    ------
+    BackboneError
+        If the name or its family is unknown, or the weights are missing,
+        damaged or another model's.
+    """
+    family, _, rest = name.partition(":")
+    if weights is not None and (scratch or family != "timm"):
+        raise BackboneError(f"Weights go with a timm model, not from scratch. Got {name!r}.")
+    saved = _saved_file(name)
+    try:
+        if saved is not None:
+            return _saved(saved, scratch=scratch, preprocess=preprocess, random_state=random_state)
+        if name == DEFAULT:
+            return _packaged(scratch, preprocess, random_state)
+        if family == "timm" and rest:
+            return _timm(rest, weights, download, scratch, preprocess, random_state)
+    except BackboneError:
+        raise
+    except ValueError as error:  # a preprocessing out of range
+        raise BackboneError(str(error)) from error
+    raise BackboneError(
+        f"No network {name!r}{did_you_mean(name, [DEFAULT])}. Write {DEFAULT!r}, 'timm:NAME' or "
+        f"the path of a run's {FILE}."
+    )
+
+
+def export_network(network: Network) -> OnnxBackbone:
+    """Return the network as an ordinary backbone; its own mode and weights stay as they are.
+
+    Raises
+    ------
+    BackboneError
+        If the chain cannot be exported, or ONNX gives other vectors.
+    """
+    backbone = from_torch(
+        copy.deepcopy(network.chain).cpu().eval(), network.preprocess, mean=network.mean, std=network.std,
+        name=network.name, licence=network.licence, pretrained_on=network.pretrained_on,
+    )  # fmt: skip
+    backbone.spec = replace(backbone.spec, saw_labels_of=network.saw_labels_of)
+    return backbone
+
+
+def save_network(network: Network, path: Path) -> None:
+    """Write weights and record to a safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    network : Network
+        Its chain has the modules it was loaded with (LoRA merged).
+    path : Path
+        A run's is called ``network.safetensors``.
+    """
+    state = {
+        name: value.detach().cpu().contiguous()
+        for name, value in network.chain.state_dict().items()
+    }
+    metadata = {_KEY: json.dumps(network.record())}
+    write_atomically(path, safetensors.torch.save(state, metadata))
+
+
+def load_weights(network: Network, path: Path) -> None:
+    """Load the weights that `save_network` wrote into a network of the same architecture.
+
+    Raises
+    ------
+    BackboneError
+        If the file is not readable, or a tensor is missing, unknown or of another shape.
+    """
+    try:
+        state = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise BackboneError(f"{str(path)!r} is not a readable weights file: {error}") from error
+    try:
+        network.chain.load_state_dict(state)
+    except RuntimeError as error:
+        raise BackboneError(
+            f"The weights in {str(path)!r} are not those of {network.name!r}: "
+            f"{' '.join(str(error).split())[:300]}"
+        ) from error
+
+
+def _packaged(scratch: bool, preprocess: dict[str, Any] | None, random_state: int) -> Network:
+    settings = Preprocess.from_dict({"size": 224, "crop_pct": 1.0, **(preprocess or {})})
+    model, _ = _seeded(_PACKAGED_AS, random_state)
+    if not scratch:
+        weights = read_state_dict(weights_file())
+        own = [key for key in model.state_dict() if not key.endswith("num_batches_tracked")]
+        theirs = [key for key in parameter_names() if not key.startswith("_fc.")]
+        state = {o: torch.from_numpy(weights[t]) for o, t in zip(own, theirs, strict=True)}
+        model.load_state_dict(state, strict=False)
+    return _network(
+        model, settings, *_PACKAGED_NORMALISATION, name=DEFAULT, source=DEFAULT,
+        **({} if scratch else {"licence": LICENCE, "pretrained_on": PRETRAINED_ON}),
+    )  # fmt: skip
+
+
+def _timm(
+    name: str,
+    weights: Path | None,
+    download: bool,
+    scratch: bool,
+    preprocess: dict[str, Any] | None,
+    random_state: int,
+) -> Network:
+    model, config = _seeded(
+        name, random_state, weights=weights, download=download, scratch=scratch
+    )
+    settings = preprocess_of(config, preprocess)
+    resize_input(model, settings.size)
+    known = {
+        "licence": config.get("license") or "unknown",
+        "pretrained_on": trained_on(name, weights),
+    }
+    return _network(
+        model, settings, tuple(config["mean"]), tuple(config["std"]), name=f"timm:{name}", source=f"timm:{name}",
+        **({} if scratch else known),
+    )  # fmt: skip
+
+
+def _seeded(name: str, random_state: int, **how: Any) -> tuple[nn.Module, dict[str, Any]]:
+    """Return a timm model, its random weights from ``random_state`` and from nothing else."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_state)
+        return timm_module(name, **(how or {"scratch": True}))
+
+
+def _network(
+    model: nn.Module, settings: Preprocess, mean: Three, std: Three, **record: str
+) -> Network:
+    chain = as_chain(model, size=settings.size)
+    layers = layers_of(model, chain)
+    chain = chain.to(memory_format=torch.channels_last)
+    return Network(
+        chain, settings, mean, std, layers=layers, **{"pretrained_on": "nothing", **record}
+    )
+
+
+def _saved_file(name: str) -> Path | None:
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        return path
+    return path / FILE if (path / FILE).is_file() else None
+
+
+def _saved(path: Path, *, scratch: bool, preprocess: dict[str, Any] | None, random_state: int) -> Network:
+    record = _record(path)
+    if not record["source"]:
+        raise BackboneError(
+            f"{str(path)!r} holds a module of your own, which only you can build. Build its "
+            "Network, then call load_weights(network, path)."
+        )
+    settings = {**record["preprocess"], **(preprocess or {})}
+    trained_at = record["preprocess"]["size"]
+    network = load_network(
+        record["source"], scratch=True, preprocess={**settings, "size": trained_at}, random_state=random_state
+    )  # fmt: skip
+    if scratch:
+        return network
+    load_weights(network, path)
+    kept = {key: record[key] for key in ("name", "licence", "pretrained_on")}
+    network = replace(
+        network, **kept, saw_labels_of=frozenset(record["saw_labels_of"]),
+        mean=tuple(record["mean"]), std=tuple(record["std"]),
+    )  # fmt: skip
+    network.preprocess = Preprocess.from_dict(settings)
+    resize_input(network.chain[0], network.preprocess.size)
+    return network
+
+
+def _record(path: Path) -> Mapping[str, Any]:
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return dict(json.loads((file.metadata() or {})[_KEY]))
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise BackboneError(
+            f"{str(path)!r} is not a network that handful saved: {error}. Give the {FILE} of a run."
+        ) from error
