@@ -1,6 +1,7 @@
 """What every room shares: errors, values, randomness, progress. Imports no other room."""
 
 from handful.core.errors import (
+    AdaptError,
     BackboneError,
     BundleError,
     HandfulError,
@@ -19,6 +20,7 @@ from handful.core.random import stream
 from handful.core.types import Array, Bool, Estimate, Float32, Float64, Int, UInt8
 
 __all__ = [
+    "AdaptError",
     "Array",
     "BackboneError",
     "Bool",

@@ -8,6 +8,7 @@
      ├─ BackboneError (ValueError)  weights, an ONNX file, a preprocessing that does not fit
      ├─ StoreError (OSError)        cached vectors that cannot be written or read
      ├─ BundleError (ValueError)    a model file that is damaged, foreign or unsafe
+     ├─ AdaptError (ValueError)     a training run that cannot begin, go on or be trusted
      ├─ MeasureError (ValueError)   a number that cannot be measured on these labels
      └─ MissingExtraError (ImportError)   an optional package, with the line that installs it
 
@@ -43,6 +44,10 @@ class StoreError(HandfulError, OSError):
 
 class BundleError(HandfulError, ValueError):
     """A model file is damaged, foreign or unsafe."""
+
+
+class AdaptError(HandfulError, ValueError):
+    """A training run cannot begin, cannot go on, or its result cannot be trusted."""
 
 
 class MeasureError(HandfulError, ValueError):

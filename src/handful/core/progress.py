@@ -44,7 +44,7 @@ class Progress:
         every: float = 10.0,
     ) -> None:
         self.what, self.total, self.unit, self.quiet, self.every = what, total, unit, quiet, every
-        self.done = 0
+        self.done, self._note = 0, ""
 
     def __enter__(self) -> Progress:
         self._start = self._said = time.monotonic()
@@ -52,14 +52,14 @@ class Progress:
         if not self.quiet and self.total and sys.stderr.isatty():
             self._bar = _terminal_bar(self.unit)
             self._bar.start()
-            self._task = self._bar.add_task(self.what, total=self.total)
+            self._task = self._bar.add_task(self.what, total=self.total, note="")
         return self
 
-    def advance(self, steps: int = 1) -> None:
-        """Count ``steps`` more as done."""
-        self.done += steps
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count ``steps`` more as done; ``note``, such as the loss, is shown beside the count."""
+        self.done, self._note = self.done + steps, note
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done)
+            self._bar.update(self._task, completed=self.done, note=note)
         elif not self.quiet and time.monotonic() - self._said >= self.every:
             self._said = time.monotonic()
             self._say()
@@ -78,8 +78,9 @@ class Progress:
     def _say(self) -> None:
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = self.done / seconds
+        note = f", {self._note}" if self._note else ""
         sys.stderr.write(
-            f"{self.what}: {self.done}/{self.total} {self.unit}, {rate:.0f} {self.unit}/s, {seconds:.1f} s\n"
+            f"{self.what}: {self.done}/{self.total} {self.unit}, {rate:.0f} {self.unit}/s, {seconds:.1f} s{note}\n"
         )
         sys.stderr.flush()
 
@@ -94,6 +95,7 @@ def _terminal_bar(unit: str):  # type: ignore[no-untyped-def]
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
+        TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=False,

@@ -1,0 +1,427 @@
+"""The one training loop: any method, resumable at every step, on one device or several."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from handful.adapt.checkpoint import (
+    optimizer_tensors,
+    read_checkpoint,
+    restore_optimizer,
+    write_checkpoint,
+)
+from handful.adapt.identity import claim, halve_batch, identity
+from handful.adapt.order import batches, seed_of
+from handful.adapt.recipe import Budget, Hardware, Recipe
+from handful.core import AdaptError, Int, Progress, listed, write_atomically
+
+LOG = "log.jsonl"
+_CHECKPOINT_SECONDS = 30.0
+_LOOKS = 10  # times that `look` is called in a run
+_GPU_WORKERS = 8
+_TRIED_STEPS = 3  # to measure the time of one
+_SPENT = 0.9  # of a budget in seconds: the rest is for export
+
+
+class Method(Protocol):
+    """What is trained: an `nn.Module` that turns views of images into a loss.
+
+    All its state lies in parameters and buffers. ``chain`` is what is exported;
+    heads, decoders and teachers are other attributes, dropped then.
+    """
+
+    chain: nn.Sequential
+
+    def augment(self, image: Any) -> tuple[Tensor, ...]:
+        """Return the views of one image, uint8 [3, s, s]; randomness is torch's global generator."""
+
+    def forward(
+        self, views: tuple[Tensor, ...], target: Tensor, index: Tensor
+    ) -> dict[str, Tensor]:
+        """Return ``loss`` and what else is to be logged, for views float32 [n, 3, s, s]."""
+
+    def parameter_groups(self, rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Return the optimizer's groups."""
+
+    def after_step(self, progress: float) -> None:
+        """Follow up on a step; ``progress`` in (0, 1]."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a method is trained on.
+
+    Parameters
+    ----------
+    images : sequence
+        ``images[row]`` goes to the method's ``augment``.
+    names : sequence of str
+        A content hash for each row.
+    targets : ndarray of shape (n,), int
+        Class numbers, -1 without a label.
+    mean, std : sequence of 3 floats
+        Normalisation of uint8 views, in units where white is 1.
+    """
+
+    images: Sequence[Any]
+    names: Sequence[str]
+    targets: Int
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+Look = Callable[[nn.Sequential], dict[str, float]]
+
+
+def plan(
+    method: nn.Module, data: TrainingData, recipe: Recipe, budget: Budget, hardware: Hardware
+) -> Recipe:
+    """Return the recipe with a batch that the data can fill and the steps that the budget pays for.
+
+    A budget in seconds is turned into steps once, here, by the time of a few
+    steps on a copy.
+
+    Raises
+    ------
+    AdaptError
+        If there is no image, or the budget is too small for one step.
+    """
+    if not len(data.names):
+        raise AdaptError("There is no image to train on.")
+    recipe = replace(recipe, batch_size=min(recipe.batch_size, len(data.names)))
+    seconds = None
+    if budget.unit == "seconds":
+        start = time.perf_counter()
+        seconds = _Run(data, recipe, None, None, hardware, quiet=True).step_seconds(method)
+        spent = time.perf_counter() - start
+        budget = replace(budget, amount=max(_SPENT * budget.amount - spent, 0.0))
+    steps = budget.steps(
+        n_images=len(data.names), batch_size=recipe.batch_size, step_seconds=seconds
+    )
+    return replace(recipe, steps=steps)
+
+
+def train(
+    method: nn.Module,
+    data: TrainingData,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    look: Look | None = None,
+    hardware: Hardware | None = None,
+    quiet: bool = False,
+) -> Recipe:
+    """Train a method in place; a run that was killed goes on from its folder.
+
+    On a CPU a run that went on ends bit-equal to one that was not killed, given
+    the same number of threads.
+
+    Parameters
+    ----------
+    method : nn.Module
+        A `Method`. Afterwards it holds the averaged weights, in evaluation mode.
+    data : TrainingData
+    recipe : Recipe
+    folder : Path
+        Of this run alone: ``run.json``, the state, ``log.jsonl``.
+    look : callable, optional
+        Takes the averaged chain, in evaluation mode, ten times a run, and
+        returns figures for the log. It raises AdaptError to stop the run.
+    hardware : Hardware, optional
+    quiet : bool, default=False
+        Show no progress.
+
+    Returns
+    -------
+    Recipe
+        The one that was trained with: a smaller batch and more steps where
+        memory ran out.
+
+    Raises
+    ------
+    AdaptError
+        If the folder holds another run, the loss is no longer finite, or not
+        even one image fits into memory.
+    """
+    recipe = claim(folder, identity(method, data.names, data.targets, recipe))
+    start = copy.deepcopy(method.state_dict())
+    while True:
+        try:
+            _Run(data, recipe, folder, look, hardware or Hardware(), quiet).launch(method)
+            break
+        except (MemoryError, RuntimeError) as error:
+            if not _is_memory(error):
+                raise
+            recipe = halve_batch(folder, recipe)
+            print(f"Memory ran out: {recipe.batch_size} images a step now.", file=sys.stderr)  # noqa: T201
+            method.load_state_dict(start)
+    found = read_checkpoint(folder)
+    if found is None:
+        raise AdaptError(f"The run in {str(folder)!r} left no state.")
+    method.load_state_dict(_part(found[1], "ema") or _part(found[1], "method"))
+    method.eval()
+    return recipe
+
+
+def _is_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
+
+
+def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}/"
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+class _Views(Dataset[Any]):
+    """The views of an image, for (row, seed): the seed alone decides their randomness."""
+
+    def __init__(self, images: Sequence[Any], augment: Callable[[Any], tuple[Tensor, ...]]) -> None:
+        self.images, self.augment = images, augment
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[tuple[Tensor, ...], int]:
+        row, seed = key
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return tuple(self.augment(self.images[row])), row
+
+
+class _Batches(Sampler[list[tuple[int, int]]]):
+    """The (row, seed) pairs of every step that is left, those of one process."""
+
+    def __init__(
+        self, data: TrainingData, recipe: Recipe, start: int, rank: int, world: int
+    ) -> None:
+        self.data, self.recipe, self.start = data, recipe, start
+        self.rank, self.world = rank, world
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        recipe = self.recipe
+        rows = batches(
+            self.data.targets, recipe.batch_size, balanced=recipe.balanced,
+            random_state=recipe.random_state, start=self.start,
+        )  # fmt: skip
+        for step, batch in zip(range(self.start, recipe.steps), rows, strict=False):
+            keys = enumerate(batch)
+            pairs = [(int(row), seed_of(recipe.random_state, 1, step, i)) for i, row in keys]
+            yield pairs[self.rank :: self.world]
+
+
+@dataclass
+class _State:
+    """Everything that a step changes."""
+
+    model: Any  # the method as Fabric runs it
+    method: nn.Module
+    optimizer: Any
+    ema: ModelEmaV3 | None
+
+    def tensors(self) -> dict[str, Tensor]:
+        parts = {"method": self.method.state_dict(), "optimizer": optimizer_tensors(self.optimizer)}
+        if self.ema is not None:
+            parts["ema"] = self.ema.module.state_dict()
+        return {f"{part}/{key}": value for part, own in parts.items() for key, value in own.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        self.method.load_state_dict(_part(tensors, "method"))
+        restore_optimizer(self.optimizer, _part(tensors, "optimizer"))
+        if self.ema is not None:
+            self.ema.module.load_state_dict(_part(tensors, "ema"))
+
+    def averaged(self) -> Any:
+        return self.method if self.ema is None else self.ema.module
+
+
+@dataclass
+class _Run:
+    """One attempt at a run; without a folder nothing is written."""
+
+    data: TrainingData
+    recipe: Recipe
+    folder: Path | None
+    look: Look | None
+    hardware: Hardware
+    quiet: bool
+
+    def launch(self, method: nn.Module) -> None:
+        """Train until the last step, in as many processes as there are devices."""
+        fabric = Fabric(
+            accelerator=self.hardware.accelerator, devices=self.hardware.devices, precision=self.hardware.precision,
+            strategy="ddp_spawn" if self.hardware.devices > 1 else "auto",
+        )  # fmt: skip
+        fabric.launch(self._work, method)
+
+    def step_seconds(self, method: nn.Module) -> float:
+        """Return the time of one step, measured on a copy after a first one."""
+        few = replace(self.recipe, steps=_TRIED_STEPS + 1)
+        run = replace(self, recipe=few, hardware=replace(self.hardware, devices=1, workers=0))
+        fabric = Fabric(accelerator=self.hardware.accelerator, devices=1, precision=self.hardware.precision)
+        state = run._set_up(fabric, copy.deepcopy(method))
+        times = [time.perf_counter()]
+        for step, batch in enumerate(run._loader(fabric, method, 0)):
+            float(run._step(fabric, state, step, batch)["loss"])
+            times.append(time.perf_counter())
+        return (times[-1] - times[1]) / _TRIED_STEPS / self.hardware.devices
+
+    def _set_up(self, fabric: Fabric, method: nn.Module) -> _State:
+        recipe = self.recipe
+        groups = method.parameter_groups(recipe.rate, recipe.weight_decay)  # type: ignore[operator]
+        for group in groups:
+            group["highest"] = group.setdefault("lr", recipe.rate)
+        optimizer: torch.optim.Optimizer
+        if recipe.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=recipe.rate, momentum=0.9, nesterov=True)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=recipe.rate)
+        model, wrapped = fabric.setup(method, optimizer)
+        ema = None
+        if recipe.ema is not None:
+            ema = ModelEmaV3(method, decay=recipe.ema, use_warmup=True, warmup_power=0.75)
+        return _State(model, method, wrapped, ema)
+
+    def _loader(self, fabric: Fabric, method: Any, start: int) -> DataLoader[Any]:
+        workers = self.hardware.workers
+        if workers is None:
+            workers = 0 if fabric.device.type == "cpu" else _GPU_WORKERS
+        return DataLoader(
+            _Views(self.data.images, method.augment),
+            batch_sampler=_Batches(self.data, self.recipe, start, fabric.global_rank, fabric.world_size),
+            num_workers=workers, pin_memory=fabric.device.type == "cuda", persistent_workers=False,
+        )  # fmt: skip
+
+    def _work(self, fabric: Fabric, method: nn.Module) -> None:
+        if self.folder is None:
+            raise ValueError("A run needs a folder.")
+        state = self._set_up(fabric, method)
+        found = read_checkpoint(self.folder)
+        start = 0
+        if found is not None:
+            start = found[0]
+            state.restore(found[1])
+        log = _Log(self.folder, start) if fabric.is_global_zero else None
+        if found is None and log is not None:
+            self._save(state, 0, log)
+        recipe, looks = self.recipe, self._look_steps()
+        saved = time.monotonic()
+        quiet = self.quiet or log is None
+        with Progress("train", (recipe.steps - start) * recipe.batch_size, quiet=quiet) as progress:
+            for step, batch in enumerate(self._loader(fabric, method, start), start):
+                out = {key: float(value) for key, value in self._step(fabric, state, step, batch).items()}
+                if not all(map(_is_finite, (out["loss"], out["norm"]))):
+                    raise AdaptError(self._not_finite(step, batch))
+                progress.advance(recipe.batch_size, f"loss {out['loss']:.3f}")
+                if log is None:
+                    continue
+                if step + 1 in looks and self.look is not None:
+                    out |= self._looked(state)
+                log.add(step, out)
+                if time.monotonic() - saved > _CHECKPOINT_SECONDS or step + 1 in looks:
+                    self._save(state, step + 1, log)
+                    saved = time.monotonic()
+
+    def _look_steps(self) -> set[int]:
+        every = max(1, self.recipe.steps // _LOOKS)
+        return {*range(every, self.recipe.steps - every + 1, every), self.recipe.steps}
+
+    def _looked(self, state: _State) -> dict[str, float]:
+        chain = state.averaged().chain
+        was_training = chain.training
+        chain.eval()
+        try:
+            return self.look(chain) if self.look else {}
+        finally:
+            chain.train(was_training)
+
+    def _save(self, state: _State, step: int, log: _Log) -> None:
+        log.flush()
+        if self.folder is not None:
+            write_checkpoint(self.folder, step, state.tensors(), {"steps": self.recipe.steps})
+
+    def _step(self, fabric: Fabric, state: _State, step: int, batch: Any) -> dict[str, Any]:
+        views, rows = batch
+        device = fabric.device
+        targets = torch.from_numpy(self.data.targets)[rows].to(device)
+        inputs = tuple(self._normalised(view.to(device, non_blocking=True)) for view in views)
+        for group in state.optimizer.param_groups:
+            group["lr"] = group["highest"] * self.recipe.rate_at(step)
+        state.model.train()
+        torch.manual_seed(seed_of(self.recipe.random_state, 2, step, fabric.global_rank))
+        out = state.model(inputs, targets, rows.to(device))
+        fabric.backward(out["loss"])
+        limit = self.recipe.clip or float("inf")
+        norm = fabric.clip_gradients(state.model, state.optimizer, max_norm=limit, error_if_nonfinite=False)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.method.after_step((step + 1) / self.recipe.steps)  # type: ignore[operator]
+        if state.ema is not None:
+            state.ema.update(state.method, step=step + 1)
+        return {**{key: value.detach() for key, value in out.items()}, "norm": norm}
+
+    def _normalised(self, view: Tensor) -> Tensor:
+        if view.dtype != torch.uint8:
+            return view
+        mean, std = (
+            torch.tensor(value, dtype=torch.float32, device=view.device).reshape(3, 1, 1) * 255
+            for value in (self.data.mean, self.data.std)
+        )
+        return ((view.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def _not_finite(self, step: int, batch: Any) -> str:
+        names = [self.data.names[row] for row in batch[1].tolist()]
+        return (
+            f"The loss or its gradient is no longer finite at step {step + 1} of {self.recipe.steps}, on the "
+            f"images with the hashes {listed(names)}. The last good weights are in {str(self.folder)!r}. Take "
+            "another folder and a lower --rate."
+        )
+
+
+def _is_finite(value: float) -> bool:
+    return value - value == 0
+
+
+class _Log:
+    """One JSON line a step; lines of steps that a resumed run does again are dropped."""
+
+    def __init__(self, folder: Path, start: int) -> None:
+        self.path = folder / LOG
+        self.lines = read_log(folder)[:start]
+        self.begin = time.monotonic()
+        self.unwritten: list[str] = []
+        content = "".join(json.dumps(line) + "\n" for line in self.lines)
+        write_atomically(self.path, content.encode())
+
+    def add(self, step: int, figures: dict[str, float]) -> None:
+        line = {"step": step + 1, "seconds": round(time.monotonic() - self.begin, 3), **figures}
+        self.unwritten.append(json.dumps(line) + "\n")
+
+    def flush(self) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(self.unwritten)
+        self.unwritten = []
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """Return the figures of every step that a run has saved."""
+    path = folder / LOG
+    if not path.is_file():
+        return []
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(dict(json.loads(line)))
+        except ValueError:  # the line that a kill cut off
+            break
+    return lines

@@ -1,0 +1,95 @@
+"""The images of a training run as squares, decoded once and kept in a file that is mapped, not read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from handful.core import Progress, UInt8, usable_cores
+from handful.images import Preprocess, decode
+
+MARGIN = 1.15  # squares are kept this much larger than they are trained at, for the crops
+_MOST_BYTES = 32 * 2**30  # beyond it images are decoded each time they are seen
+_BLOCK = 64
+
+
+class Pixels:
+    """Squares of a list of images, `Pixels[row]` as a Pillow image.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Images that are known to decode.
+    hashes : sequence of str
+        Their content hashes, which name the cache.
+    preprocess : Preprocess
+        The network's; its size is what is trained at, its box is cut first.
+    cache : Path
+        Folder for the file of decoded squares, taken as it is when it is
+        complete.
+    quiet : bool, default=False
+        Show no progress.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        hashes: Sequence[str],
+        preprocess: Preprocess,
+        cache: Path,
+        *,
+        quiet: bool = False,
+    ) -> None:
+        side = round(preprocess.size * MARGIN)
+        self.paths, self.names = list(paths), list(hashes)
+        self.preprocess = replace(preprocess, size=side, crop_pct=1.0, tiles=1)
+        self._squares: UInt8 | None = None
+        if len(paths) * side * side * 3 <= _MOST_BYTES:
+            self._squares = self._mapped(cache, quiet)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> Image.Image:
+        if self._squares is None:
+            return Image.fromarray(decode(self.paths[row], self.preprocess))
+        return Image.fromarray(self._squares[row])
+
+    def _mapped(self, cache: Path, quiet: bool) -> UInt8:
+        key = hashlib.blake2b(f"{self.names} {self.preprocess}".encode(), digest_size=8).hexdigest()
+        path, side = cache / f"pixels-{key}.npy", self.preprocess.size
+        if not path.is_file():
+            cache.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}.part")
+            try:
+                self._write(part, (len(self.paths), side, side, 3), quiet)
+                part.replace(path)
+            finally:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+        return np.load(path, mmap_mode="r")
+
+    def _write(self, path: Path, shape: tuple[int, ...], quiet: bool) -> None:
+        squares = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+
+        def fill(start: int) -> int:
+            stop = min(start + _BLOCK, len(self.paths))
+            for row in range(start, stop):
+                squares[row] = decode(self.paths[row], self.preprocess)
+            return stop - start
+
+        with (
+            ThreadPoolExecutor(usable_cores()) as pool,
+            Progress("decode", len(self.paths), quiet=quiet) as progress,
+        ):
+            for done in pool.map(fill, range(0, len(self.paths), _BLOCK)):
+                progress.advance(done)
+        squares.flush()
