@@ -8,7 +8,7 @@ holds the model's own modules.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -115,34 +115,43 @@ class TokenStem(nn.Module):
         self.patch_drop, self.norm_pre = model.patch_drop, model.norm_pre
         self.cls_token, self.reg_token = model.cls_token, model.reg_token
         self.pos_embed, self.no_embed_class = model.pos_embed, model.no_embed_class
+        self.n_first = sum(t.shape[1] for t in (self.cls_token, self.reg_token) if t is not None)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the tokens [n, t, d] of images [n, 3, s, s]."""
         tokens = self.patch_embed(images)
+        grid = self.patch_embed.grid_size
+        if tokens.ndim == 4:  # a model of dynamic size leaves the patches in their places
+            grid, tokens = tokens.shape[1:3], tokens.flatten(1, 2)
         first = [
             token.expand(len(tokens), -1, -1)
             for token in (self.cls_token, self.reg_token)
             if token is not None
         ]
-        if self.pos_embed is not None and self.no_embed_class:
-            tokens = tokens + self.pos_embed
-        tokens = torch.cat([*first, tokens], dim=1)
-        if self.pos_embed is not None and not self.no_embed_class:
-            tokens = tokens + self.pos_embed
+        if self.pos_embed is None:
+            tokens = torch.cat([*first, tokens], dim=1)
+        elif self.no_embed_class:
+            tokens = torch.cat([*first, tokens + self._positions(grid)], dim=1)
+        else:
+            tokens = torch.cat([*first, tokens], dim=1) + self._positions(grid)
         return self.norm_pre(self.patch_drop(self.pos_drop(tokens)))
+
+    def _positions(self, grid: Sequence[int], before: Sequence[int] | None = None) -> Tensor:
+        before = before or self.patch_embed.grid_size
+        if tuple(grid) == tuple(before):
+            return self.pos_embed
+        return resample_abs_pos_embed(
+            self.pos_embed, new_size=list(grid), old_size=list(before),
+            num_prefix_tokens=0 if self.no_embed_class else self.n_first,
+        )  # fmt: skip
 
     def set_input_size(self, img_size: int) -> None:
         """Take images of ``img_size`` pixels from now on; the positions are resampled."""
         before = self.patch_embed.grid_size
         self.patch_embed.set_input_size(img_size=img_size)
-        if self.pos_embed is None:
-            return
-        n_first = sum(t.shape[1] for t in (self.cls_token, self.reg_token) if t is not None)
-        positions = resample_abs_pos_embed(
-            self.pos_embed.detach(), new_size=self.patch_embed.grid_size, old_size=before,
-            num_prefix_tokens=0 if self.no_embed_class else n_first,
-        )  # fmt: skip
-        self.pos_embed = nn.Parameter(positions, requires_grad=self.pos_embed.requires_grad)
+        if self.pos_embed is not None:
+            positions = self._positions(self.patch_embed.grid_size, before).detach()
+            self.pos_embed = nn.Parameter(positions, requires_grad=self.pos_embed.requires_grad)
 
 
 class TokenPool(nn.Module):
@@ -162,7 +171,11 @@ class TokenPool(nn.Module):
 
 def _efficientnet(model: efficientnet.EfficientNet) -> list[nn.Module]:
     blocks = [block for stage in model.blocks for block in stage]
-    head = [] if isinstance(model.conv_head, nn.Identity) else [_named(conv=model.conv_head, norm=model.bn2)]
+    head = (
+        []
+        if isinstance(model.conv_head, nn.Identity)
+        else [_named(conv=model.conv_head, norm=model.bn2)]
+    )
     return [_named(conv=model.conv_stem, norm=model.bn1), *blocks, *head, model.global_pool]
 
 
@@ -194,11 +207,6 @@ def _vit(model: vit.VisionTransformer) -> list[nn.Module]:
         raise BackboneError(
             f"The pooling {model.global_pool!r} of this VisionTransformer cannot be put into a "
             "chain. Take weights that pool by the class token ('token') or the mean ('avg')."
-        )
-    if model.dynamic_img_size:
-        raise BackboneError(
-            "A VisionTransformer with dynamic_img_size cannot be put into a chain. Build it for "
-            "one size (img_size=…)."
         )
     return [TokenStem(model), *model.blocks, TokenPool(model)]
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from handful.adapt.chain import as_chain, evaluation, layers_of
+from handful.adapt.lora import merge_lora
 from handful.backbones import DEFAULT, OnnxBackbone, from_torch
 from handful.backbones.efficientnet_lite import parameter_names
 from handful.backbones.packaged import LICENCE, PRETRAINED_ON, weights_file
@@ -155,7 +156,7 @@ def load_network(
 
 
 def export_network(network: Network) -> OnnxBackbone:
-    """Return the network as an ordinary backbone; its own mode and weights stay as they are.
+    """Return the network as an ordinary backbone; its own mode, LoRA and weights stay as they are.
 
     Raises
     ------
@@ -163,7 +164,7 @@ def export_network(network: Network) -> OnnxBackbone:
         If the chain cannot be exported, or ONNX gives other vectors.
     """
     backbone = from_torch(
-        copy.deepcopy(network.chain).cpu().eval(), network.preprocess, mean=network.mean, std=network.std,
+        _plain(network).eval(), network.preprocess, mean=network.mean, std=network.std,
         name=network.name, licence=network.licence, pretrained_on=network.pretrained_on,
     )  # fmt: skip
     backbone.spec = replace(backbone.spec, saw_labels_of=network.saw_labels_of)
@@ -176,14 +177,11 @@ def save_network(network: Network, path: Path) -> None:
     Parameters
     ----------
     network : Network
-        Its chain has the modules it was loaded with (LoRA merged).
+        LoRA is merged in the file, not in the network.
     path : Path
         A run's is called ``network.safetensors``.
     """
-    state = {
-        name: value.detach().cpu().contiguous()
-        for name, value in network.chain.state_dict().items()
-    }
+    state = {name: value.contiguous() for name, value in _plain(network).state_dict().items()}
     metadata = {_KEY: json.dumps(network.record())}
     write_atomically(path, safetensors.torch.save(state, metadata))
 
@@ -209,6 +207,11 @@ def load_weights(network: Network, path: Path) -> None:
         ) from error
 
 
+def _plain(network: Network) -> nn.Sequential:
+    """Return a copy of the chain on the CPU, LoRA merged."""
+    return merge_lora(copy.deepcopy(network.chain).cpu())
+
+
 def _packaged(scratch: bool, preprocess: dict[str, Any] | None, random_state: int) -> Network:
     settings = Preprocess.from_dict({"size": 224, "crop_pct": 1.0, **(preprocess or {})})
     model, _ = _seeded(_PACKAGED_AS, random_state)
@@ -232,9 +235,7 @@ def _timm(
     preprocess: dict[str, Any] | None,
     random_state: int,
 ) -> Network:
-    model, config = _seeded(
-        name, random_state, weights=weights, download=download, scratch=scratch
-    )
+    model, config = _seeded(name, random_state, weights=weights, download=download, scratch=scratch)
     settings = preprocess_of(config, preprocess)
     resize_input(model, settings.size)
     known = {
@@ -255,7 +256,7 @@ def _seeded(name: str, random_state: int, **how: Any) -> tuple[nn.Module, dict[s
 
 
 def _network(
-    model: nn.Module, settings: Preprocess, mean: Three, std: Three, **record: str
+    model: nn.Module, settings: Preprocess, mean: Three, std: Three, **record: Any
 ) -> Network:
     chain = as_chain(model, size=settings.size)
     layers = layers_of(model, chain)
@@ -272,7 +273,9 @@ def _saved_file(name: str) -> Path | None:
     return path / FILE if (path / FILE).is_file() else None
 
 
-def _saved(path: Path, *, scratch: bool, preprocess: dict[str, Any] | None, random_state: int) -> Network:
+def _saved(
+    path: Path, *, scratch: bool, preprocess: dict[str, Any] | None, random_state: int
+) -> Network:
     record = _record(path)
     if not record["source"]:
         raise BackboneError(
