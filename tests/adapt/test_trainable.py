@@ -181,7 +181,7 @@ def test_a_state_between_two(chain: nn.Sequential) -> None:
     )
     assert middle["0.1.num_batches_tracked"] == 1
     chain.load_state_dict(middle)
-    with pytest.raises(ValueError, match="in \\[0, 1\\]. Got 2"):
+    with pytest.raises(ValueError, match=r"in \[0, 1\]\. Got 2"):
         interpolate(start, end, 2)
     with pytest.raises(ValueError, match="two architectures: a"):
         interpolate({**start, "a": start["0.0.weight"]}, end, 0.5)

@@ -29,8 +29,9 @@ __all__ = ["Network", "as_chain", "export_network", "load_network", "load_weight
 FILE = "network.safetensors"
 _KEY = "handful.network"  # where the record stands in the file's metadata
 _PACKAGED_AS = "tf_efficientnet_lite0"
-_PACKAGED_NORMALISATION = ((127 / 255,) * 3, (128 / 255,) * 3)
 Three = tuple[float, float, float]
+_MEAN: Three = (127 / 255, 127 / 255, 127 / 255)  # of the packaged weights
+_STD: Three = (128 / 255, 128 / 255, 128 / 255)
 
 
 @dataclass
@@ -221,10 +222,8 @@ def _packaged(scratch: bool, preprocess: dict[str, Any] | None, random_state: in
         theirs = [key for key in parameter_names() if not key.startswith("_fc.")]
         state = {o: torch.from_numpy(weights[t]) for o, t in zip(own, theirs, strict=True)}
         model.load_state_dict(state, strict=False)
-    return _network(
-        model, settings, *_PACKAGED_NORMALISATION, name=DEFAULT, source=DEFAULT,
-        **({} if scratch else {"licence": LICENCE, "pretrained_on": PRETRAINED_ON}),
-    )  # fmt: skip
+    known = {} if scratch else {"licence": LICENCE, "pretrained_on": PRETRAINED_ON}
+    return _network(model, settings, _MEAN, _STD, name=DEFAULT, source=DEFAULT, **known)
 
 
 def _timm(
