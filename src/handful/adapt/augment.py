@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -167,6 +167,24 @@ def recoloured(
     matrix = brightness * contrast * (_GREY + saturation * turned)
     offset = brightness * (1 - contrast) * mean
     return image.convert("RGB", tuple(np.column_stack([matrix, [offset] * 3]).ravel().tolist()))
+
+
+class LightOptions(TypedDict, total=False):
+    """Options of `light_view`, as in `View`; ``scale`` is the smallest share of the area."""
+
+    scale: float
+    flip: bool
+    turn: bool
+
+
+class StrongOptions(TypedDict, total=False):
+    """Options of `contrastive_view`, as in `View`; ``scale`` is the smallest share of the area."""
+
+    scale: float
+    jitter: float
+    grayscale: float
+    blur: float | None
+    turn: bool
 
 
 def contrastive_view(

@@ -1,0 +1,1 @@
+"""Learning from images without labels: one paper, one module, one class."""
