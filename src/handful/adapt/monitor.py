@@ -1,4 +1,4 @@
-"""What vectors say of a network that learns without labels: is it getting better, has it collapsed?"""
+"""What vectors say of a network that learns without labels: progress, or collapse."""
 
 from __future__ import annotations
 
