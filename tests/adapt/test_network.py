@@ -132,7 +132,12 @@ def test_a_saved_network_comes_back(tmp_path: Path, name: str) -> None:
     other = load_network(str(tmp_path), preprocess={"size": 32})
     assert other.preprocess == Preprocess.from_dict({**network.preprocess.to_dict(), "size": 32})
     assert vectors(other, noise()).shape == (2, network.dim)
-    fresh = load_network(str(tmp_path), scratch=True)
+    with pytest.raises(BackboneError, match="'size' of a Preprocess"):
+        load_network(str(tmp_path), preprocess={"size": 0})
+    with pytest.raises(BackboneError, match=r"Weights go with a timm model\. Got the run"):
+        load_network(str(tmp_path), weights=tmp_path / "w.safetensors")
+    fresh = load_network(str(tmp_path), scratch=True, preprocess={"size": 32})
+    assert vectors(fresh, noise()).shape == (2, network.dim)
     assert fresh.pretrained_on == "nothing" and not fresh.saw_labels_of
 
 

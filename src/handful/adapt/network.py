@@ -16,22 +16,15 @@ from torch import nn
 
 from handful.adapt.chain import as_chain, evaluation, layers_of
 from handful.adapt.lora import merge_lora
-from handful.backbones import DEFAULT, OnnxBackbone, from_torch
-from handful.backbones.efficientnet_lite import parameter_names
-from handful.backbones.packaged import LICENCE, PRETRAINED_ON, weights_file
-from handful.backbones.state_dict import read_state_dict
-from handful.backbones.timm import preprocess_of, resize_input, timm_module, trained_on
-from handful.core import BackboneError, did_you_mean, write_atomically
+from handful.backbones import DEFAULT, OnnxBackbone, from_torch, load_module, resize_input
+from handful.core import BackboneError, write_atomically
 from handful.images import Preprocess
 
 __all__ = ["Network", "as_chain", "export_network", "load_network", "load_weights", "save_network"]
 
 FILE = "network.safetensors"
 _KEY = "handful.network"  # where the record stands in the file's metadata
-_PACKAGED_AS = "tf_efficientnet_lite0"
 Three = tuple[float, float, float]
-_MEAN: Three = (127 / 255, 127 / 255, 127 / 255)  # of the packaged weights
-_STD: Three = (128 / 255, 128 / 255, 128 / 255)
 
 
 @dataclass
@@ -135,25 +128,23 @@ def load_network(
         If the name or its family is unknown, or the weights are missing,
         damaged or another model's.
     """
-    family, _, rest = name.partition(":")
-    if weights is not None and (scratch or family != "timm"):
-        raise BackboneError(f"Weights go with a timm model, not from scratch. Got {name!r}.")
     saved = _saved_file(name)
-    try:
-        if saved is not None:
-            return _saved(saved, scratch=scratch, preprocess=preprocess, random_state=random_state)
-        if name == DEFAULT:
-            return _packaged(scratch, preprocess, random_state)
-        if family == "timm" and rest:
-            return _timm(rest, weights, download, scratch, preprocess, random_state)
-    except BackboneError:
-        raise
-    except ValueError as error:  # a preprocessing out of range
-        raise BackboneError(str(error)) from error
-    raise BackboneError(
-        f"No network {name!r}{did_you_mean(name, [DEFAULT])}. Write {DEFAULT!r}, 'timm:NAME' or "
-        f"the path of a run's {FILE}."
-    )
+    if saved is not None:
+        if weights is not None:
+            raise BackboneError(f"Weights go with a timm model. Got the run {name!r}.")
+        return _saved(saved, scratch=scratch, preprocess=preprocess, random_state=random_state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_state)
+        found = load_module(
+            name, weights=weights, download=download, scratch=scratch, preprocess=preprocess
+        )
+    chain = as_chain(found.module, size=found.preprocess.size)
+    layers = layers_of(found.module, chain)
+    chain = chain.to(memory_format=torch.channels_last)
+    return Network(
+        chain, found.preprocess, found.mean, found.std, name, found.licence, found.pretrained_on,
+        source=name, layers=layers,
+    )  # fmt: skip
 
 
 def export_network(network: Network) -> OnnxBackbone:
@@ -213,58 +204,6 @@ def _plain(network: Network) -> nn.Sequential:
     return merge_lora(copy.deepcopy(network.chain).cpu())
 
 
-def _packaged(scratch: bool, preprocess: dict[str, Any] | None, random_state: int) -> Network:
-    settings = Preprocess.from_dict({"size": 224, "crop_pct": 1.0, **(preprocess or {})})
-    model, _ = _seeded(_PACKAGED_AS, random_state)
-    if not scratch:
-        weights = read_state_dict(weights_file())
-        own = [key for key in model.state_dict() if not key.endswith("num_batches_tracked")]
-        theirs = [key for key in parameter_names() if not key.startswith("_fc.")]
-        state = {o: torch.from_numpy(weights[t]) for o, t in zip(own, theirs, strict=True)}
-        model.load_state_dict(state, strict=False)
-    known = {} if scratch else {"licence": LICENCE, "pretrained_on": PRETRAINED_ON}
-    return _network(model, settings, _MEAN, _STD, name=DEFAULT, source=DEFAULT, **known)
-
-
-def _timm(
-    name: str,
-    weights: Path | None,
-    download: bool,
-    scratch: bool,
-    preprocess: dict[str, Any] | None,
-    random_state: int,
-) -> Network:
-    model, config = _seeded(name, random_state, weights=weights, download=download, scratch=scratch)
-    settings = preprocess_of(config, preprocess)
-    resize_input(model, settings.size)
-    known = {
-        "licence": config.get("license") or "unknown",
-        "pretrained_on": trained_on(name, weights),
-    }
-    return _network(
-        model, settings, tuple(config["mean"]), tuple(config["std"]), name=f"timm:{name}", source=f"timm:{name}",
-        **({} if scratch else known),
-    )  # fmt: skip
-
-
-def _seeded(name: str, random_state: int, **how: Any) -> tuple[nn.Module, dict[str, Any]]:
-    """Return a timm model, its random weights from ``random_state`` and from nothing else."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random_state)
-        return timm_module(name, **(how or {"scratch": True}))
-
-
-def _network(
-    model: nn.Module, settings: Preprocess, mean: Three, std: Three, **record: Any
-) -> Network:
-    chain = as_chain(model, size=settings.size)
-    layers = layers_of(model, chain)
-    chain = chain.to(memory_format=torch.channels_last)
-    return Network(
-        chain, settings, mean, std, layers=layers, **{"pretrained_on": "nothing", **record}
-    )
-
-
 def _saved_file(name: str) -> Path | None:
     path = Path(name)
     if path.suffix == ".safetensors":
@@ -281,20 +220,18 @@ def _saved(
             f"{str(path)!r} holds a module of your own, which only you can build. Build its "
             "Network, then call load_weights(network, path)."
         )
-    settings = {**record["preprocess"], **(preprocess or {})}
-    trained_at = record["preprocess"]["size"]
     network = load_network(
-        record["source"], scratch=True, preprocess={**settings, "size": trained_at}, random_state=random_state
-    )  # fmt: skip
-    if scratch:
-        return network
-    load_weights(network, path)
-    kept = {key: record[key] for key in ("name", "licence", "pretrained_on")}
-    network = replace(
-        network, **kept, saw_labels_of=frozenset(record["saw_labels_of"]),
-        mean=tuple(record["mean"]), std=tuple(record["std"]),
-    )  # fmt: skip
-    network.preprocess = Preprocess.from_dict(settings)
+        record["source"], scratch=True, preprocess=record["preprocess"], random_state=random_state
+    )
+    if not scratch:
+        load_weights(network, path)
+        kept = {key: record[key] for key in ("name", "licence", "pretrained_on")}
+        network = replace(network, **kept, saw_labels_of=frozenset(record["saw_labels_of"]))
+    network.mean, network.std = tuple(record["mean"]), tuple(record["std"])
+    try:
+        network.preprocess = Preprocess.from_dict({**record["preprocess"], **(preprocess or {})})
+    except ValueError as error:
+        raise BackboneError(str(error)) from error
     resize_input(network.chain[0], network.preprocess.size)
     return network
 

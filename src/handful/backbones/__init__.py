@@ -1,5 +1,6 @@
 """Networks that turn images into vectors, all of them ONNX in the end. Importing this room imports no torch."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from handful.backbones.catalogue import DEFAULT, Entry, catalogue, load_backbone
@@ -10,7 +11,16 @@ from handful.backbones.protocol import Backbone, BackboneSpec, Classifier, TextE
 
 if TYPE_CHECKING:
     from handful.backbones.export import from_torch
-    from handful.backbones.timm import load_timm
+    from handful.backbones.modules import TorchBackbone, load_module
+    from handful.backbones.timm import load_timm, resize_input
+
+_HOMES = {  # of what needs torch
+    "TorchBackbone": "modules",
+    "from_torch": "export",
+    "load_module": "modules",
+    "load_timm": "timm",
+    "resize_input": "timm",
+}
 
 __all__ = [
     "DEFAULT",
@@ -20,26 +30,23 @@ __all__ = [
     "Entry",
     "OnnxBackbone",
     "TextEncoder",
+    "TorchBackbone",
     "cache_folder",
     "catalogue",
     "from_torch",
     "load_backbone",
+    "load_module",
     "load_onnx",
     "load_timm",
     "packaged",
     "packaged_classifier",
     "parse_onnx",
+    "resize_input",
     "session",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "from_torch":
-        from handful.backbones.export import from_torch
-
-        return from_torch
-    if name == "load_timm":
-        from handful.backbones.timm import load_timm
-
-        return load_timm
+    if name in _HOMES:
+        return getattr(import_module(f"handful.backbones.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
