@@ -7,35 +7,68 @@ from handful.adapt.recipe import Budget, Hardware, Recipe
 from handful.core import MissingExtraError
 
 if TYPE_CHECKING:
+    from handful.adapt.activations import cached_activations
+    from handful.adapt.finetune import FineTune, FineTuning, probe_head
     from handful.adapt.loop import TrainingData, plan, read_log, train
-    from handful.adapt.network import Network, as_chain, export_network, load_network
+    from handful.adapt.network import Network, as_chain, export_network, load_network, save_network
     from handful.adapt.pixels import Pixels
+    from handful.adapt.pretext import check_pretext
+    from handful.adapt.selfsupervised.contrastive import Contrastive
+    from handful.adapt.selfsupervised.instance import Instance
+    from handful.adapt.selfsupervised.masked import Masked
+    from handful.adapt.selfsupervised.predictive import Predictive
+    from handful.adapt.selfsupervised.rotation import Rotation
+    from handful.adapt.watch import watch
 
 _HOMES = {
+    "Contrastive": "handful.adapt.selfsupervised.contrastive",
+    "FineTune": "handful.adapt.finetune",
+    "FineTuning": "handful.adapt.finetune",
+    "Instance": "handful.adapt.selfsupervised.instance",
+    "Masked": "handful.adapt.selfsupervised.masked",
     "Network": "handful.adapt.network",
     "Pixels": "handful.adapt.pixels",
+    "Predictive": "handful.adapt.selfsupervised.predictive",
+    "Rotation": "handful.adapt.selfsupervised.rotation",
     "TrainingData": "handful.adapt.loop",
     "as_chain": "handful.adapt.network",
+    "cached_activations": "handful.adapt.activations",
+    "check_pretext": "handful.adapt.pretext",
     "export_network": "handful.adapt.network",
     "load_network": "handful.adapt.network",
     "plan": "handful.adapt.loop",
+    "probe_head": "handful.adapt.finetune",
     "read_log": "handful.adapt.loop",
+    "save_network": "handful.adapt.network",
     "train": "handful.adapt.loop",
+    "watch": "handful.adapt.watch",
 }
 
 __all__ = [
     "Budget",
+    "Contrastive",
+    "FineTune",
+    "FineTuning",
     "Hardware",
+    "Instance",
+    "Masked",
     "Network",
     "Pixels",
+    "Predictive",
     "Recipe",
+    "Rotation",
     "TrainingData",
     "as_chain",
+    "cached_activations",
+    "check_pretext",
     "export_network",
     "load_network",
     "plan",
+    "probe_head",
     "read_log",
+    "save_network",
     "train",
+    "watch",
 ]
 
 

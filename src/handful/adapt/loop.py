@@ -268,7 +268,9 @@ class _Run:
         """Return the time of one step, measured on a copy after a first one."""
         few = replace(self.recipe, steps=_TRIED_STEPS + 1)
         run = replace(self, recipe=few, hardware=replace(self.hardware, devices=1, workers=0))
-        fabric = Fabric(accelerator=self.hardware.accelerator, devices=1, precision=self.hardware.precision)
+        fabric = Fabric(
+            accelerator=self.hardware.accelerator, devices=1, precision=self.hardware.precision
+        )
         state = run._set_up(fabric, copy.deepcopy(method))
         times = [time.perf_counter()]
         for step, batch in enumerate(run._loader(fabric, method, 0)):
@@ -278,7 +280,7 @@ class _Run:
 
     def _set_up(self, fabric: Fabric, method: nn.Module) -> _State:
         recipe = self.recipe
-        groups = method.parameter_groups(recipe.rate, recipe.weight_decay)  # type: ignore[operator]
+        groups = method.parameter_groups(recipe.rate, recipe.weight_decay)
         for group in groups:
             group["highest"] = group.setdefault("lr", recipe.rate)
         optimizer: torch.optim.Optimizer
@@ -319,7 +321,10 @@ class _Run:
         quiet = self.quiet or log is None
         with Progress("train", (recipe.steps - start) * recipe.batch_size, quiet=quiet) as progress:
             for step, batch in enumerate(self._loader(fabric, method, start), start):
-                out = {key: float(value) for key, value in self._step(fabric, state, step, batch).items()}
+                out = {
+                    key: float(value)
+                    for key, value in self._step(fabric, state, step, batch).items()
+                }
                 if not all(map(_is_finite, (out["loss"], out["norm"]))):
                     raise AdaptError(self._not_finite(step, batch))
                 progress.advance(recipe.batch_size, f"loss {out['loss']:.3f}")
@@ -362,10 +367,12 @@ class _Run:
         out = state.model(inputs, targets, rows.to(device))
         fabric.backward(out["loss"])
         limit = self.recipe.clip or float("inf")
-        norm = fabric.clip_gradients(state.model, state.optimizer, max_norm=limit, error_if_nonfinite=False)
+        norm = fabric.clip_gradients(
+            state.model, state.optimizer, max_norm=limit, error_if_nonfinite=False
+        )
         state.optimizer.step()
         state.optimizer.zero_grad()
-        state.method.after_step((step + 1) / self.recipe.steps)  # type: ignore[operator]
+        state.method.after_step((step + 1) / self.recipe.steps)
         if state.ema is not None:
             state.ema.update(state.method, step=step + 1)
         return {**{key: value.detach() for key, value in out.items()}, "norm": norm}

@@ -7,13 +7,14 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from handful.core import Progress, UInt8, usable_cores
+from handful.core import Int, Progress, UInt8, usable_cores
 from handful.images import Preprocess, decode
 
 MARGIN = 1.15  # squares are kept this much larger than they are trained at, for the crops
@@ -63,6 +64,10 @@ class Pixels:
             return Image.fromarray(decode(self.paths[row], self.preprocess))
         return Image.fromarray(self._squares[row])
 
+    def subset(self, rows: Int) -> Subset:
+        """Return some of the images, in the order of ``rows``."""
+        return Subset(self, rows)
+
     def _mapped(self, cache: Path, quiet: bool) -> UInt8:
         key = hashlib.blake2b(f"{self.names} {self.preprocess}".encode(), digest_size=8).hexdigest()
         path, side = cache / f"pixels-{key}.npy", self.preprocess.size
@@ -93,3 +98,17 @@ class Pixels:
             for done in pool.map(fill, range(0, len(self.paths), _BLOCK)):
                 progress.advance(done)
         squares.flush()
+
+
+@dataclass(frozen=True)
+class Subset(Sequence[Image.Image]):
+    """Some rows of `Pixels`."""
+
+    pixels: Pixels
+    rows: Int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.pixels[int(self.rows[row])]

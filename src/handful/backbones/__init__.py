@@ -8,6 +8,7 @@ from handful.backbones.onnx import OnnxBackbone, load_onnx, session
 from handful.backbones.onnx_files import parse_onnx
 from handful.backbones.packaged import cache_folder, packaged, packaged_classifier
 from handful.backbones.protocol import Backbone, BackboneSpec, Classifier, TextEncoder
+from handful.backbones.saved import is_saved, load_saved, save_backbone
 
 if TYPE_CHECKING:
     from handful.backbones.export import from_torch
@@ -34,14 +35,17 @@ __all__ = [
     "cache_folder",
     "catalogue",
     "from_torch",
+    "is_saved",
     "load_backbone",
     "load_module",
     "load_onnx",
+    "load_saved",
     "load_timm",
     "packaged",
     "packaged_classifier",
     "parse_onnx",
     "resize_input",
+    "save_backbone",
     "session",
 ]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from handful.backbones import packaged as lite
 from handful.backbones.onnx import OnnxBackbone, load_onnx
+from handful.backbones.saved import is_saved, load_saved
 from handful.core import BackboneError, did_you_mean
 
 DEFAULT = lite.NAME
@@ -79,7 +80,8 @@ def load_backbone(
     Parameters
     ----------
     name : str, default="efficientnet_lite0"
-        The packaged one, ``"timm:NAME"``, or ``"onnx:FILE"``.
+        The packaged one, ``"timm:NAME"``, ``"onnx:FILE"``, or the folder of a
+        run of ``handful adapt``.
     weights : Path, optional
         Weights for a timm model.
     download : bool, default=False
@@ -104,6 +106,8 @@ def load_backbone(
     try:
         if name == DEFAULT:
             return lite.packaged(preprocess)
+        if is_saved(Path(name)):
+            return load_saved(Path(name), preprocess)
         if family == "onnx" and rest:
             return load_onnx(Path(rest), preprocess)
         if family == "timm" and rest:
@@ -115,6 +119,8 @@ def load_backbone(
     except ValueError as error:  # a preprocessing out of range
         raise BackboneError(str(error)) from error
     raise BackboneError(
-        f"No backbone {name!r}{did_you_mean(name, [DEFAULT])}. Write {DEFAULT!r}, 'timm:NAME' or 'onnx:FILE'; "
+        f"No backbone {name!r}{did_you_mean(name, [DEFAULT])}. Write {DEFAULT!r}, 'timm:NAME', 'onnx:FILE' "
+        "or the folder of a run of `handful adapt`; "
+        ""
         "`handful backbones` lists them."
     )

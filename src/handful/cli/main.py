@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from handful import __version__
+from handful.cli.adapt import adapt
 from handful.cli.backbones import backbones
 from handful.cli.demo import demo
 from handful.cli.doctor import doctor
@@ -148,6 +149,7 @@ for _command in (
     fit,
     predict,
     serve,
+    adapt,
     status,
     report,
     import_labels,

@@ -8,6 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from handful.adapt import Budget, Hardware
+    from handful.jobs.adaptation import Adaptation
+    from handful.jobs.adapting import AdaptResult, adapt
     from handful.jobs.backbone import BackboneChoice
     from handful.jobs.demonstration import DemoOutcome, demo
     from handful.jobs.diagnosis import doctor, list_backbones
@@ -27,14 +30,19 @@ if TYPE_CHECKING:
     from handful.report import summary_table
 
 _HOMES = {
+    "AdaptResult": "handful.jobs.adapting",
+    "Adaptation": "handful.jobs.adaptation",
     "BackboneChoice": "handful.jobs.backbone",
+    "Budget": "handful.adapt",
     "DemoOutcome": "handful.jobs.demonstration",
     "FitResult": "handful.jobs.fitting",
+    "Hardware": "handful.adapt",
     "ImportReport": "handful.project",
     "Predictor": "handful.jobs.predictor",
     "Row": "handful.jobs.predicting",
     "Step": "handful.project",
     "Thresholds": "handful.jobs.fitting",
+    "adapt": "handful.jobs.adapting",
     "demo": "handful.jobs.demonstration",
     "doctor": "handful.jobs.diagnosis",
     "embed_folder": "handful.jobs.vectors",
@@ -53,14 +61,19 @@ _HOMES = {
 }
 
 __all__ = [
+    "AdaptResult",
+    "Adaptation",
     "BackboneChoice",
+    "Budget",
     "DemoOutcome",
     "FitResult",
+    "Hardware",
     "ImportReport",
     "Predictor",
     "Row",
     "Step",
     "Thresholds",
+    "adapt",
     "demo",
     "doctor",
     "embed_folder",

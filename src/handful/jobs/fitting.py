@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from handful.bundle import Bundle, save_bundle
 from handful.core import BundleError, Estimate, ProjectError, stream
 from handful.heads import KnownScorer
 from handful.images import decode
+from handful.jobs.adapted import run_of
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.labelled import Labelled, check_labels, load_labelled
 from handful.jobs.measuring import SETS_ALPHA, Measured, measure
@@ -90,7 +91,8 @@ def fit(
     method : {"auto", "prototypes", "nearest_neighbours", "linear_probe"}, default="auto"
         Auto compares all on the same folds.
     backbone : BackboneChoice, optional
-        The packaged one by default.
+        The packaged one by default; the folder of a run of `handful.adapt` is
+        measured on images whose labels it did not see.
     thresholds : Thresholds, optional
         When to say "unknown"; a class that must not be missed.
     random_state : int, default=0
@@ -112,10 +114,11 @@ def fit(
         As their names say; the message says what to do.
     """
     candidates, limits = heads(method), thresholds or Thresholds()
+    choice = backbone or BackboneChoice()
     start = time.perf_counter()
     path = Path(output or _OUTPUT)
     opened = open_workspace(
-        Path(images), backbone or BackboneChoice(), needs_labels=True, project_dir=project_dir, quiet=quiet
+        Path(images), choice, needs_labels=True, project_dir=project_dir, quiet=quiet
     )  # fmt: skip
     with opened as work:
         if output is None:
@@ -124,7 +127,12 @@ def fit(
             labelled = load_labelled(work, quiet=quiet)
         check_labels(labelled, limits.max_miss[0] if limits.max_miss else None)
         with work.timed("measure"):
-            measured = measure(candidates, labelled, limits.max_miss, random_state, quiet)
+            run = run_of(choice)
+            folds = run.splits(work, labelled, quiet=quiet) if run else None
+            measured = measure(candidates, labelled, limits.max_miss, folds, random_state, quiet)
+            if run and measured.validation:
+                gain = run.compare(work, labelled, folds, random_state=random_state, quiet=quiet)
+                measured = replace(measured, adapted=gain)
         name = measured.validation.chosen if measured.validation else next(iter(candidates))
         train = ~labelled.is_test
         with work.timed("fit"):

@@ -11,6 +11,8 @@ from handful.core import Array, Float64, Int
 from handful.heads import ConformalSets
 from handful.jobs.labelled import Labelled
 from handful.measure import (
+    BeforeAfter,
+    Fold,
     LearningCurve,
     OperatingPoint,
     TestFigures,
@@ -32,23 +34,33 @@ class Measured:
     curve: LearningCurve | None = None
     point: OperatingPoint | None = None
     sets: ConformalSets | None = None
+    adapted: BeforeAfter | None = None
 
 
 def measure(
     candidates: dict[str, Any],
     data: Labelled,
     max_miss: tuple[str, float] | None,
+    folds: list[Fold] | None,
     random_state: int,
     quiet: bool,
 ) -> Measured:
-    """Compare the heads on the labels outside the test split; with one class there is nothing to measure."""
+    """Compare the heads on the labels outside the test split; with one class there is nothing to measure.
+
+    With the ``folds`` of a backbone that saw labels there is no learning curve:
+    it would need a training for each number of labels.
+    """
     train = ~data.is_test
     X, y, groups = data.X[train], data.y[train], data.groups[train]
     if len(set(y)) < 2:
         return Measured()
-    validation = validate(candidates, X, y, groups=groups, random_state=random_state, quiet=quiet)
+    validation = validate(
+        candidates, X, y, groups=groups, folds=folds, random_state=random_state, quiet=quiet
+    )
     head = candidates[validation.chosen]
-    curve = learning_curve(head, X, y, groups=groups, random_state=random_state, quiet=quiet)
+    curve = None
+    if folds is None:
+        curve = learning_curve(head, X, y, groups=groups, random_state=random_state, quiet=quiet)
     proba = validation.methods[validation.chosen].oof_proba
     seen = ~np.isnan(proba).any(axis=1)
     if not seen.any():

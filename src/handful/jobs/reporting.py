@@ -62,6 +62,7 @@ def build_report(
             "versions": {name: version(name) for name in _VERSIONS},
             "data": _data(work, data),
             "backbone": spec_facts(work.backbone.spec),
+            "adapted": measured.adapted,
             "methods": _methods(validation, method),
             "chosen": {"name": method, "why": validation.why if validation else _ONE_CLASS},
             "accuracy": validation.accuracy if validation else unmeasured,

@@ -1,22 +1,28 @@
 """Honest figures: every number with an interval whose coverage is tested."""
 
+from handful.measure.before_after import BeforeAfter, before_after
 from handful.measure.calibration import ReliabilityBin
+from handful.measure.folds import Fold
 from handful.measure.intervals import clopper_pearson, paired_interval, share, wilson_interval
 from handful.measure.learning_curve import CurvePoint, LearningCurve, learning_curve
 from handful.measure.metrics import ClassFigures, TestFigures, test_accuracy
 from handful.measure.operating_point import OperatingPoint, labels_needed, operating_point
-from handful.measure.validation import MethodFigures, Validation, validate
+from handful.measure.validation import MethodFigures, Validation, held_out_folds, validate
 
 __all__ = [
+    "BeforeAfter",
     "ClassFigures",
     "CurvePoint",
+    "Fold",
     "LearningCurve",
     "MethodFigures",
     "OperatingPoint",
     "ReliabilityBin",
     "TestFigures",
     "Validation",
+    "before_after",
     "clopper_pearson",
+    "held_out_folds",
     "labels_needed",
     "learning_curve",
     "operating_point",

@@ -9,11 +9,11 @@ every training set and are never tested (fold ``-1``).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from handful.core import Bool, Int, stream
+from handful.core import Bool, Float32, Int, stream
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,15 @@ class Fold:
     train, test : ndarray of int
         Row numbers; no group is on both sides, and every class of ``test`` is
         in ``train``.
+    X : ndarray of shape (n_samples, n_features), optional
+        Vectors of all rows by a backbone that was trained without the labels
+        of ``test``. None: the vectors that all folds share.
     """
 
     repeat: int
     train: Int
     test: Int
+    X: Float32 | None = field(default=None, repr=False, compare=False)
 
 
 def stratified_folds(

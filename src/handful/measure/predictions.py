@@ -152,6 +152,7 @@ def _cut(codes: Int, units: Int, fold: Fold, chosen: Int, random: np.random.Gene
 
 
 def _predicted(head: Any, X: Array, fold: Fold, design: Design) -> Float64:
+    X = X if fold.X is None else fold.X
     model = clone(head).fit(X[fold.train], design.classes[design.codes[fold.train]])
     rows = np.zeros((len(fold.test), len(design.classes)))
     if hasattr(model, "predict_proba"):

@@ -15,7 +15,7 @@ little too low.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 from handful.core import Array, Estimate, Float64, Int, MeasureError, Progress
 from handful.measure.calibration import ReliabilityBin, calibration_error, reliability
 from handful.measure.choice import choose, nested_hits
-from handful.measure.folds import is_testable, stratified_folds, unit_ids, units_per_class
+from handful.measure.folds import Fold, is_testable, stratified_folds, unit_ids, units_per_class
 from handful.measure.metrics import (
     ClassFigures,
     class_figures,
@@ -124,6 +124,7 @@ def validate(
     y: Array,
     *,
     groups: Array | None = None,
+    folds: Sequence[Fold] | None = None,
     random_state: int = 0,
     quiet: bool = False,
 ) -> Validation:
@@ -140,6 +141,9 @@ def validate(
     groups : array of shape (n_samples,), optional
         Images of one group are never on both sides of a split. Numbers, of
         which negative ones mean no group, or names, of which ``None`` does.
+    folds : sequence of Fold, optional
+        Splits that were made before, each with the vectors of a backbone that
+        saw no label of its test rows. By default they are made here.
     random_state : int, default=0
         Seed of the folds; the same seed gives the same figures.
     quiet : bool, default=False
@@ -171,7 +175,7 @@ def validate(
     if not heads:
         raise ValueError("The 'heads' of validate must name at least one classifier. Got none.")
     check_labels(X, y)
-    design = plan(y, groups, random_state)
+    design = plan(y, groups, random_state) if folds is None else given(y, groups, folds)
     steps = len(heads) * (len(design.folds) + len(design.cuts))
     with Progress("validate", steps, unit="fits", quiet=quiet) as progress:
         outcomes = {
@@ -216,6 +220,37 @@ def plan(
     cuts = cut_folds(codes, numbers, folds, random_state)
     units = unit_ids(numbers, len(codes))
     return Design(codes, units, classes, folds, cuts, n_repeats, how)
+
+
+def given(y: Array, groups: Array | None, folds: Sequence[Fold]) -> Design:
+    """Return the design of splits that were made before a backbone was trained on their labels."""
+    classes, codes = np.unique(y, return_inverse=True)
+    units = unit_ids(group_numbers(groups, len(codes)), len(codes))
+    share = sum(len(fold.test) for fold in folds) / len(codes)
+    times = f"{len(folds)} times" if len(folds) > 1 else "once"
+    how = f"backbone trained {times} without the labels it is tested on, {100 * share:.0f} % of all"
+    return Design(codes.astype(np.int64), units, classes, list(folds), [], 1, how)
+
+
+def held_out_folds(
+    y: Array, groups: Array | None, *, n_folds: int, random_state: int
+) -> list[Fold]:
+    """Return one stratified, group-safe partition, to train a backbone in each training set.
+
+    Parameters
+    ----------
+    y : array of shape (n_samples,)
+    groups : array of shape (n_samples,), optional
+        As in `validate`.
+    n_folds : int
+        At least 2; each tests one part in ``n_folds`` of the images.
+    random_state : int
+    """
+    codes = np.unique(y, return_inverse=True)[1].astype(np.int64)
+    numbers = group_numbers(groups, len(codes))
+    return list(
+        stratified_folds(codes, numbers, n_folds=n_folds, n_repeats=1, random_state=random_state)
+    )
 
 
 def group_numbers(groups: Array | None, n_samples: int) -> Int | None:

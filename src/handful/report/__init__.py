@@ -2,5 +2,6 @@
 
 from handful.report.page import render
 from handful.report.terminal import summary_table
+from handful.report.training import training_plot
 
-__all__ = ["render", "summary_table"]
+__all__ = ["render", "summary_table", "training_plot"]

@@ -126,6 +126,15 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Adapted:
+    """A linear probe on the vectors of the original backbone and of the adapted one."""
+
+    before: Estimate
+    after: Estimate
+    gain: Estimate
+
+
+@dataclass(frozen=True)
 class Picture:
     """An image worth a look, by its name, with what is said of it."""
 
@@ -146,6 +155,7 @@ class Facts:
     versions: tuple[tuple[str, str], ...]
     data: Data
     backbone: tuple[tuple[str, str], ...]
+    adapted: Adapted | None
     methods: tuple[Method, ...]
     chosen: str
     why: str
@@ -211,6 +221,7 @@ def read_facts(report: dict[str, Any]) -> Facts:
         versions=tuple((key, node.words()) for key, node in root["versions"].items()),
         data=_data(root["data"]),
         backbone=tuple((key, node.words()) for key, node in root["backbone"].items()),
+        adapted=_adapted(root["adapted"]),
         methods=tuple(_method(row) for row in root["methods"].rows()),
         chosen=root["chosen"]["name"].text(),
         why=root["chosen"]["why"].text(),
@@ -268,6 +279,12 @@ def _method(row: Node) -> Method:
         row["seconds"].number(),
         row["chosen"].flag(),
     )
+
+
+def _adapted(node: Node) -> Adapted | None:
+    if not node:
+        return None
+    return Adapted(*(node[key].estimate() for key in ("before", "after", "gain")))
 
 
 def _class_result(row: Node) -> ClassResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handful.core import Estimate
-from handful.report.facts import Facts
+from handful.report.facts import Adapted, Facts
 from handful.report.text import interval, measured, percent, plural
 from handful.report.text import sentence as as_sentence
 
@@ -139,3 +139,18 @@ def held_out_sentence(facts: Facts) -> str:
     start = f"On the test split ({n} never trained on) it was right for {measured(held)}"
     agree = held.low <= facts.accuracy.high and facts.accuracy.low <= held.high
     return f"{start}, {'in agreement with' if agree else 'outside'} the interval above."
+
+
+def adapted_sentence(adapted: Adapted | None) -> str:
+    """Return what adapting brought, in a sentence."""
+    if adapted is None or not adapted.gain.is_measured:
+        return "What adapting the backbone brought cannot be measured on these labels."
+    gain = adapted.gain
+    points = f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    if gain.low > 0:
+        verdict = "It is better."
+    elif gain.high < 0:
+        verdict = "It is worse: use the original."
+    else:
+        verdict = "That is no more than luck can do."
+    return f"The adapted backbone changes the accuracy of a linear probe by {points}. {verdict}"

@@ -15,7 +15,7 @@ from handful.core import Estimate
 from handful.report import text
 from handful.report.advice import cautions, next_steps
 from handful.report.facts import Confusion, Facts, Picture, read_facts
-from handful.report.headline import headline, held_out_sentence
+from handful.report.headline import adapted_sentence, headline, held_out_sentence
 from handful.report.mistakes import mistakes, trust_sentence, weakest_first
 from handful.report.thumbnails import thumbnail_uri
 
@@ -70,6 +70,7 @@ def render(report: dict[str, Any], image: Callable[[str], Image.Image | None]) -
             facts=facts,
             headline=headline(facts),
             held_out_sentence=held_out_sentence(facts),
+            adapted_sentence=adapted_sentence(facts.adapted),
             trust_sentence=trust_sentence(facts.reliability),
             cautions=cautions(facts),
             next_steps=next_steps(facts),
@@ -90,6 +91,7 @@ def _plots(facts: Facts) -> dict[str, Markup | None]:
     bins = [b for b in facts.reliability if b.accuracy.is_measured]
     return {
         "methods": plots.methods_plot(facts.methods) if methods else None,
+        "adapted": plots.adapted_plot(facts.adapted) if facts.adapted else None,
         "curve": plots.curve_plot(curve, facts.expected_gain) if curve else None,
         "classes": plots.classes_plot(classes[:CLASS_ROWS]) if classes else None,
         "reliability": plots.reliability_plot(bins) if bins else None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from handful.core import Estimate
-from handful.report.facts import Bin, ClassResult, Confusion, Gain, Method, Point
+from handful.report.facts import Adapted, Bin, ClassResult, Confusion, Gain, Method, Point
 from handful.report.svg import BAND, GRID, INK, MUTED, RIGHT, WRONG, drawn, stand_in
 from handful.report.text import measured, percent
 
@@ -44,6 +44,15 @@ def methods_plot(methods: Sequence[Method]) -> Markup:
         b for m in methods if m.accuracy.is_measured for b in (m.accuracy.low, m.accuracy.high)
     ]
     title = "Accuracy of each method: " + "; ".join(f"{row.name} {row.text}" for row in rows)
+    return _dot_rows(rows, _snug(bounds), title, "accuracy on images not seen in training")
+
+
+def adapted_plot(adapted: Adapted) -> Markup:
+    """Return accuracy before and after adapting as two rows of dots."""
+    parts = (("original backbone", adapted.before), ("adapted backbone", adapted.after))
+    rows = [_Row(name, (estimate,), measured(estimate)) for name, estimate in parts]
+    bounds = [b for _, e in parts if e.is_measured for b in (e.low, e.high)]
+    title = "Accuracy of a linear probe: " + "; ".join(f"{row.name} {row.text}" for row in rows)
     return _dot_rows(rows, _snug(bounds), title, "accuracy on images not seen in training")
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from handful.report.advice import Caution, cautions, next_steps
 from handful.report.facts import Facts, Method, read_facts
-from handful.report.headline import headline, held_out_sentence
+from handful.report.headline import adapted_sentence, headline, held_out_sentence
 from handful.report.text import NO_NUMBER, interval, percent, seconds, shown
 
 _MOST_LINES = 6
@@ -46,6 +46,8 @@ def summary_table(report: dict[str, Any]) -> Group:
     """
     facts = read_facts(report)
     parts: list[RenderableType] = [_table(facts)] if facts.methods else []
+    if facts.adapted:
+        parts.append(Text(adapted_sentence(facts.adapted)))
     return Group(*parts, *_reasons(facts), _headline(facts), *_lines(facts))
 
 

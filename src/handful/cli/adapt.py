@@ -1,0 +1,170 @@
+"""``handful adapt``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from handful.cli.options import (
+    backbone_choice,
+    backbone_options,
+    echo_json,
+    images_argument,
+    json_option,
+    project_option,
+    quiet_option,
+)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _budget(ctx: click.Context, parameter: click.Parameter, value: str) -> Any:
+    from handful.jobs import Budget
+
+    try:
+        return Budget.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _common(command: Command) -> Command:
+    """Add the options that every method has."""
+    for option in reversed([
+        images_argument,
+        click.option("--budget", default="10m", show_default=True, callback=_budget, metavar="BUDGET",
+                     help="Of training: 90s, 10m, 2h, 5000images or 20epochs."),
+        click.option("--train-size", type=click.IntRange(16, 1024),
+                     help="Side in pixels of what the network sees in training. [default: 160, without labels 96]"),
+        click.option("--batch-size", type=click.IntRange(1), help="Images a step. [default: the method's]"),
+        click.option("--rate", type=click.FloatRange(0, min_open=True),
+                     help="Highest learning rate. [default: the method's]"),
+        click.option("--scratch", is_flag=True, help="Begin with random weights instead of pretrained ones."),
+        click.option("--anyway", is_flag=True, help="Keep a backbone that measuring shows to be no better."),
+        click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+        click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="How many."),
+        click.option("--precision", type=click.Choice(["32-true", "16-mixed", "bf16-mixed"]), default="32-true",
+                     show_default=True, help="Mixed precision is for GPUs."),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+                     help="The same seed gives the same result."),
+        backbone_options, project_option, json_option, quiet_option,
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _run(
+    method: str, images: Path, own: dict[str, Any], *, as_json: bool, quiet: bool, **given: Any
+) -> None:
+    from handful.jobs import Adaptation, Hardware
+    from handful.jobs import adapt as job
+
+    hardware = Hardware(given.pop("device"), given.pop("devices"), given.pop("precision"))
+    seed, project_dir = given.pop("seed"), given.pop("project_dir")
+    fields = ("budget", "train_size", "batch_size", "rate", "scratch", "anyway", "folds")
+    settings = Adaptation(
+        **{key: given.pop(key) for key in fields if key in given}, options=own, hardware=hardware
+    )
+    result = job(
+        method, images, backbone=backbone_choice(given), settings=settings, random_state=seed,
+        project_dir=project_dir, quiet=quiet or as_json,
+    )  # fmt: skip
+    if as_json:
+        echo_json({"run": str(result.folder), **result.facts})
+        return
+    click.echo(result.sentence)
+    if result.facts["kept"]:
+        click.echo(f"\nUse it:  handful fit {images} --backbone {result.folder}")
+    else:
+        click.echo("The backbone it came from stays the one to use; --anyway keeps this one too.")
+
+
+@click.group()
+def adapt() -> None:
+    """Train a better backbone on your images.
+
+    \b
+    finetune      learn from the labels
+    rotation      learn without labels which way is up
+    masked        learn without labels to fill in what is hidden
+    contrastive   learn without labels to tell each image from all others
+    predictive    the same without comparing, for small batches
+    instance      the same with one class an image, for few images
+
+    What is trained is measured against the backbone it came from, on labels it did not learn from,
+    and refused when it is no better. A command that was stopped goes on when it is given again.
+    """  # noqa: D301
+
+
+@adapt.command()
+@_common
+@click.option("--train", default="all", show_default=True, metavar="WHAT",
+              help="all, last:K blocks, norm_and_bias, lora, lora:RANK or head.")  # fmt: skip
+@click.option(
+    "--naive", is_flag=True, help="Begin with an untrained head instead of a linear probe."
+)
+@click.option(
+    "--gradual", is_flag=True, help="Let blocks move one after the other, the last first."
+)
+@click.option("--rate-decay", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+              help="Factor of the rate from layer to layer towards the input.")  # fmt: skip
+@click.option("--towards", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+              help="Weight of the result in its average with the start.")  # fmt: skip
+@click.option(
+    "--mixup", type=click.FloatRange(0), default=0.0, show_default=True, help="0 for none."
+)
+@click.option(
+    "--cutmix", type=click.FloatRange(0), default=0.0, show_default=True, help="0 for none."
+)
+@click.option("--folds", type=click.IntRange(1, 4), default=1, show_default=True,
+              help="Quarters of the labels to measure on, each by a training of its own.")  # fmt: skip
+def finetune(
+    images: Path, train: str, naive: bool, gradual: bool, rate_decay: float, towards: float, mixup: float,
+    cutmix: float, **given: Any,
+) -> None:  # fmt: skip
+    """Learn from the labels: linear probe first, then all weights a little.
+
+    A quarter of the labels is held out and measured on; if it helped, all labels are trained on.
+    """
+    own = {"train": train, "probe_first": not naive, "gradual": gradual, "rate_decay": rate_decay,
+           "towards": towards, "mixup": mixup, "cutmix": cutmix}  # fmt: skip
+    _run("finetune", images, own, **given)
+
+
+@adapt.command()
+@_common
+def rotation(images: Path, **given: Any) -> None:
+    """Learn to tell by how much an image was turned (RotNet). Useless where nothing is upright."""
+    _run("rotation", images, {}, **given)
+
+
+@adapt.command()
+@_common
+def masked(images: Path, **given: Any) -> None:
+    """Learn to fill in hidden parts (MAE, SimMIM). Needs fine-tuning after it."""
+    _run("masked", images, {}, **given)
+
+
+@adapt.command()
+@_common
+@click.option("--decoupled", is_flag=True, help="DCL: better for small batches.")
+def contrastive(images: Path, decoupled: bool, **given: Any) -> None:
+    """Learn to tell each image from all others (SimCLR)."""
+    _run("contrastive", images, {"decoupled": decoupled}, **given)
+
+
+@adapt.command()
+@_common
+@click.option("--simsiam", is_flag=True, help="SimSiam instead of BYOL: no second network.")
+def predictive(images: Path, simsiam: bool, **given: Any) -> None:
+    """Learn to predict one view of an image from another (BYOL)."""
+    _run("predictive", images, {"momentum": None} if simsiam else {}, **given)
+
+
+@adapt.command()
+@_common
+def instance(images: Path, **given: Any) -> None:
+    """Learn one class an image (IDMM): for hundreds to thousands of images."""
+    _run("instance", images, {}, **given)

@@ -1,0 +1,141 @@
+"""What can be chosen of an adaptation, and the method it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from handful.adapt import Budget, Hardware, Recipe
+from handful.core import Float32, Int, did_you_mean
+
+if TYPE_CHECKING:
+    from handful.adapt import Network
+
+SUPERVISED = "finetune"
+METHODS = (SUPERVISED, "rotation", "masked", "contrastive", "predictive", "instance")
+_TRAIN_SIDE = {SUPERVISED: 160}
+_SELF_SUPERVISED_SIDE = 96
+_RECIPES = {
+    SUPERVISED: Recipe(steps=1, batch_size=32, rate=3e-4, weight_decay=0.02, ema=0.99),
+    "contrastive": Recipe(steps=1, batch_size=256, rate=1e-3, weight_decay=0.01, ema=0.99),
+    "predictive": Recipe(steps=1, batch_size=128, rate=1e-3, weight_decay=0.01, ema=0.99),
+}
+_SELF_SUPERVISED = Recipe(steps=1, batch_size=64, rate=1e-3, weight_decay=0.01, ema=0.99)
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What can be chosen of an adaptation; None takes the method's default.
+
+    Parameters
+    ----------
+    budget : Budget, default=10 minutes
+        Of training, all parts together.
+    train_size : int, optional
+        Side in pixels of what the network sees in training: at most its own
+        side, 160 for fine-tuning and 96 without labels. What it sees later is
+        the backbone's own ``size``.
+    batch_size : int, optional
+    rate : float, optional
+        Highest learning rate.
+    scratch : bool, default=False
+        Begin with random weights.
+    folds : int, default=1
+        Of fine-tuning: how many of four parts of the labels are held out in
+        turn, each by a training of its own, before all labels are trained on.
+    anyway : bool, default=False
+        Keep a backbone that measuring shows to be no better.
+    options : mapping, default={}
+        Arguments of the method itself, such as ``train="last:3"`` of
+        `handful.adapt.FineTuning`.
+    hardware : Hardware, optional
+    """
+
+    budget: Budget = field(default_factory=lambda: Budget(600.0, "seconds"))
+    train_size: int | None = None
+    batch_size: int | None = None
+    rate: float | None = None
+    scratch: bool = False
+    folds: int = 1
+    anyway: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    hardware: Hardware = field(default_factory=Hardware)
+
+
+def check_method(method: str) -> None:
+    """Raise ValueError when there is no such method."""
+    if method not in METHODS:
+        known = ", ".join(METHODS)
+        raise ValueError(f"No method {method!r}{did_you_mean(method, METHODS)}. Expected {known}.")
+
+
+def train_side(method: str, settings: Adaptation, own: int) -> int:
+    """Return the side in pixels of the views in training, for a network that sees ``own``."""
+    return settings.train_size or min(own, _TRAIN_SIDE.get(method, _SELF_SUPERVISED_SIDE))
+
+
+def recipe_of(method: str, settings: Adaptation, random_state: int) -> Recipe:
+    """Return the method's recipe with what was chosen; its steps are not planned yet."""
+    chosen = {"batch_size": settings.batch_size, "rate": settings.rate}
+    changes: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
+    recipe = _RECIPES.get(method, _SELF_SUPERVISED)
+    return replace(recipe, random_state=random_state, **changes)
+
+
+def build(
+    method: str,
+    network: Network,
+    settings: Adaptation,
+    *,
+    targets: Int,
+    vectors: Float32,
+    size: int,
+) -> Any:
+    """Return the method, an `nn.Module`, on a network.
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS`.
+    network : Network
+        Trained in place.
+    settings : Adaptation
+    targets : ndarray of shape (n,), int
+        Classes, -1 without a label.
+    vectors : ndarray of shape (n, dim), float32
+        Of the frozen network, for the head that fine-tuning begins with.
+    size : int
+        Side of the views in pixels.
+
+    Raises
+    ------
+    AdaptError, ValueError
+        If an option is unknown or out of range, or does not go with the network.
+    """
+    if method == SUPERVISED:
+        return _finetune(network, settings, targets, vectors, size)
+    constructor = _self_supervised(method)
+    return constructor(network, n_images=len(targets), size=size, **settings.options)
+
+
+def _finetune(
+    network: Network, settings: Adaptation, targets: Int, vectors: Float32, size: int
+) -> Any:
+    from handful.adapt import FineTune, FineTuning, probe_head
+
+    how = FineTuning(**settings.options)
+    start = probe_head(vectors, targets) if how.probe_first and not settings.scratch else None
+    return FineTune(network, n_classes=int(targets.max()) + 1, size=size, how=how, start=start)
+
+
+def _self_supervised(method: str) -> Callable[..., Any]:
+    from handful.adapt import Contrastive, Instance, Masked, Predictive, Rotation
+
+    return {
+        "rotation": Rotation,
+        "masked": Masked,
+        "contrastive": Contrastive,
+        "predictive": Predictive,
+        "instance": Instance,
+    }[method]

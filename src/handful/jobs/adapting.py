@@ -1,0 +1,364 @@
+"""Train a better backbone on a folder, and say with an interval whether it is one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from handful import __version__
+from handful.backbones import OnnxBackbone, is_saved, load_saved, save_backbone
+from handful.core import (
+    AdaptError,
+    Array,
+    Int,
+    MeasureError,
+    ProjectError,
+    write_atomically,
+)
+from handful.heads import LinearProbe, TemperatureScaled
+from handful.jobs.adaptation import (
+    SUPERVISED,
+    Adaptation,
+    build,
+    check_method,
+    recipe_of,
+    train_side,
+)
+from handful.jobs.adapted import RESULT, origin_facts, vectors_of
+from handful.jobs.backbone import BackboneChoice
+from handful.jobs.labelled import check_labels, load_labelled
+from handful.jobs.reporting import as_json
+from handful.jobs.workspace import Workspace, open_workspace
+from handful.measure import BeforeAfter, before_after, held_out_folds
+from handful.project import Image
+from handful.report import training_plot
+
+if TYPE_CHECKING:
+    from handful.adapt import Network, Pixels, Recipe, TrainingData
+
+_PARTS = 4  # a measured run is trained without one part in four of the labels
+_FEWEST_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class AdaptResult:
+    """What ``adapt`` made.
+
+    Parameters
+    ----------
+    folder : Path
+        The run. It holds ``backbone.onnx`` and its record unless it was refused.
+    better : bool or None
+        What measuring says; None where it cannot be measured.
+    sentence : str
+        The verdict in words.
+    facts : dict
+        The content of ``adapt.json``.
+    """
+
+    folder: Path
+    better: bool | None
+    sentence: str
+    facts: dict[str, Any] = field(repr=False)
+
+
+def adapt(
+    method: str,
+    images: Path | str,
+    *,
+    backbone: BackboneChoice | None = None,
+    settings: Adaptation | None = None,
+    random_state: int = 0,
+    project_dir: Path | None = None,
+    quiet: bool = False,
+) -> AdaptResult:
+    """Train a backbone on a folder's images, measure it against the one it came from, export it.
+
+    A run that was killed goes on when the same call is made again.
+
+    Parameters
+    ----------
+    method : {"finetune", "rotation", "masked", "contrastive", "predictive", "instance"}
+        Fine-tuning learns from the labels; the others learn from the images alone.
+    images : Path or str
+        The folder. Its test split is never seen.
+    backbone : BackboneChoice, optional
+        Where to begin; the packaged one by default.
+    settings : Adaptation, optional
+        Budget, sizes, and what else can be chosen.
+    random_state : int, default=0
+    project_dir : Path, optional
+        Where the state is kept, ``.handful`` in the folder by default.
+    quiet : bool, default=False
+        Show no progress.
+
+    Returns
+    -------
+    AdaptResult
+
+    Raises
+    ------
+    AdaptError
+        If there is too little to train on, the budget is too small, or training fails.
+    BackboneError, ProjectError, StoreError
+        As their names say.
+    """
+    check_method(method)
+    choice, settings = backbone or BackboneChoice(), settings or Adaptation()
+    if choice.tiles > 1:
+        raise AdaptError("A backbone is adapted on whole images. Leave out --tiles.")
+    compared = BackboneChoice(size=choice.size, crop=choice.crop) if settings.scratch else choice
+    opened = open_workspace(
+        Path(images),
+        compared,
+        needs_labels=method == SUPERVISED,
+        project_dir=project_dir,
+        quiet=quiet,
+    )
+    with opened as work:
+        run = _Run(work, choice, method, settings, random_state, quiet)
+        path = run.folder / RESULT
+        if not path.is_file() or (settings.anyway and not is_saved(run.folder)):
+            facts = run.with_labels() if method == SUPERVISED else run.without_labels()
+            write_atomically(
+                path, json.dumps(as_json(facts), indent=1, ensure_ascii=False).encode()
+            )
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return AdaptResult(run.folder, facts["better"], facts["sentence"], facts)
+
+
+@dataclass
+class _Run:
+    """One adaptation of one folder."""
+
+    work: Workspace
+    choice: BackboneChoice
+    method: str
+    settings: Adaptation
+    random_state: int
+    quiet: bool
+
+    def __post_init__(self) -> None:
+        spec = self.work.backbone.spec
+        if spec.saw_labels_of:
+            raise AdaptError(
+                f"{spec.name!r} was trained on labels of this folder, on which what comes of it could not "
+                "be measured. Begin with the backbone that it came from."
+            )
+        self.images = [image for image in self.work.images if image.split != "test"]
+        self.size = train_side(self.method, self.settings, spec.preprocess.size)
+        self.recipe: Recipe | None = None
+        with_labels = self.method == SUPERVISED
+        content = [f"{i.hash} {i.label if with_labels else ''}" for i in self.images]
+        own = replace(self.settings, anyway=False)
+        what = [repr((self.method, own, self.choice, self.random_state)), spec.fingerprint]
+        key = hashlib.blake2b("\n".join(what + content).encode(), digest_size=4).hexdigest()
+        self.folder = self.work.project.folder / "runs" / f"adapt-{self.method}-{key}"
+
+    def with_labels(self) -> dict[str, Any]:
+        """Fine-tune without a part of the labels, measure on it, then on all if that helped."""
+        data = load_labelled(self.work, quiet=self.quiet)
+        check_labels(data, None)
+        train = np.flatnonzero(~data.is_test)
+        images, y, groups = [data.images[row] for row in train], data.y[train], data.groups[train]
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise AdaptError(
+                f"Fine-tuning needs labels of two classes. There is one, {classes[0]!r}."
+            )
+        part = _Part(self, images, codes.astype(np.int64), data.X[train])
+        folds, kept = [], []
+        splits = held_out_folds(y, groups, n_folds=_PARTS, random_state=self.random_state)
+        for number, split in enumerate(splits[: self.settings.folds], 1):
+            name = f"fold-{number}"
+            backbone = part.trained(self.folder / name, split.train)
+            folds.append(
+                replace(split, X=vectors_of(self.work, backbone, images, quiet=self.quiet))
+            )
+            kept.append({"backbone": name, "held_out": [images[row].hash for row in split.test]})
+        figures = before_after(
+            TemperatureScaled(LinearProbe()), data.X[train], None, y, groups=groups, folds=folds
+        )
+        if self.settings.anyway or not _is_refused(figures):
+            part.trained(self.folder, np.arange(len(y)))
+        return {**self._facts(figures), "folds": kept}
+
+    def without_labels(self) -> dict[str, Any]:
+        """Train on the images alone, then measure on the labels there are."""
+        if len(self.images) < _FEWEST_IMAGES:
+            raise AdaptError(
+                f"{len(self.images)} images are too few to learn from without labels: it takes "
+                f"{_FEWEST_IMAGES}, and a thousand to expect something. Add images, or fine-tune on labels."
+            )
+        names = sorted({image.label for image in self.images if image.label is not None})
+        codes = [-1 if i.label is None else names.index(i.label) for i in self.images]
+        frozen = self.work.store.rows([image.hash for image in self.images])
+        part = _Part(self, self.images, np.array(codes, np.int64), frozen)
+        backbone = part.trained(self.folder, np.arange(len(self.images)))
+        return self._facts(self._measured(backbone))
+
+    def _measured(self, backbone: OnnxBackbone) -> BeforeAfter | None:
+        try:
+            data = load_labelled(self.work, quiet=self.quiet)
+            rows = np.flatnonzero(~data.is_test)
+            images = [data.images[row] for row in rows]
+            after = vectors_of(self.work, backbone, images, quiet=self.quiet)
+            return before_after(
+                TemperatureScaled(LinearProbe()), data.X[rows], after, data.y[rows],
+                groups=data.groups[rows], random_state=self.random_state,
+            )  # fmt: skip
+        except (ProjectError, MeasureError):  # no label, or one class
+            return None
+
+    def network(self) -> Network:
+        """Return the network to begin with."""
+        from handful.adapt import load_network
+
+        own = self.work.backbone.spec.preprocess
+        changed = {"size": own.size, "crop": own.crop, "white": own.white}
+        return load_network(
+            self.choice.name, weights=self.choice.weights, download=self.choice.download,
+            scratch=self.settings.scratch, preprocess=changed, random_state=self.random_state,
+        )  # fmt: skip
+
+    def planned(self, method: Any, data: TrainingData) -> Recipe:
+        """Return the recipe, its steps worked out once and kept in the run."""
+        from handful.adapt import Recipe, plan
+
+        path = self.folder / "recipe.json"
+        if not path.is_file():
+            settings = self.settings
+            runs = 1 if self.method != SUPERVISED else 1 + settings.folds
+            budget = replace(settings.budget, amount=settings.budget.amount / runs)
+            if settings.budget.unit == "epochs":
+                budget = settings.budget
+            recipe = recipe_of(self.method, settings, self.random_state)
+            recipe = plan(method, data, recipe, budget, settings.hardware)
+            write_atomically(path, json.dumps(asdict(recipe), indent=1).encode())
+        self.recipe = Recipe(**json.loads(path.read_text(encoding="utf-8")))
+        return self.recipe
+
+    def _facts(self, figures: BeforeAfter | None) -> dict[str, Any]:
+        shutil.rmtree(self.folder / "pixels", ignore_errors=True)
+        measured = figures is not None and figures.gain.is_measured
+        return {
+            "format_version": 1, "handful": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "method": self.method, "random_state": self.random_state,
+            "origin": origin_facts(_compared(self.choice, self.settings)),
+            "scratch": self.settings.scratch, "train_size": self.size,
+            "recipe": self.recipe, "n_images": len(self.images),
+            "better": not _is_refused(figures) if measured else None,
+            "kept": is_saved(self.folder),
+            "before": figures.before if figures else None,
+            "after": figures.after if figures else None,
+            "gain": figures.gain if figures else None,
+            "sentence": _sentence(figures, kept=is_saved(self.folder)),
+        }  # fmt: skip
+
+
+def _compared(choice: BackboneChoice, settings: Adaptation) -> BackboneChoice:
+    """Return what a new backbone has to beat: where it began, or the packaged one from scratch."""
+    return BackboneChoice(size=choice.size, crop=choice.crop) if settings.scratch else choice
+
+
+def _is_refused(figures: BeforeAfter | None) -> bool:
+    return figures is not None and figures.gain.is_measured and figures.gain.value <= 0
+
+
+def _sentence(figures: BeforeAfter | None, *, kept: bool) -> str:
+    if figures is None or not figures.gain.is_measured:
+        return (
+            "Whether it is better cannot be measured: that needs two labels in each of two classes."
+        )
+    gain = figures.gain
+    points = f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    if gain.value <= 0:
+        verdict = (
+            "no better, and kept because that was asked for"
+            if kept
+            else "no better, so it is refused"
+        )
+    else:
+        verdict = (
+            "better" if gain.low > 0 else "better on these images, by no more than luck can give"
+        )
+    return f"A linear probe on its vectors gains {points} on {gain.n} images that it did not learn from: {verdict}."
+
+
+@dataclass
+class _Part:
+    """The images of a run, of which each training takes some rows."""
+
+    run: _Run
+    images: Sequence[Image]
+    codes: Int
+    frozen: Array
+
+    def trained(self, folder: Path, rows: Int) -> OnnxBackbone:
+        """Train on some rows into a folder, unless that was done, and return the exported backbone."""
+        if is_saved(folder):
+            return load_saved(folder)
+        from handful.adapt import TrainingData, export_network, read_log, save_network, train
+
+        run, network = self.run, self.run.network()
+        targets = self.codes[rows]
+        names = [self.images[row].hash for row in rows]
+        data = TrainingData(self._pixels().subset(rows), names, targets, network.mean, network.std)
+        method = build(
+            run.method,
+            network,
+            run.settings,
+            targets=targets,
+            vectors=self.frozen[rows],
+            size=run.size,
+        )
+        recipe = run.planned(method, data)
+        look = None if run.method == SUPERVISED else _look(data, run)
+        train(
+            method, data, replace(recipe, batch_size=min(recipe.batch_size, len(rows))), folder,
+            look=look, hardware=run.settings.hardware, quiet=run.quiet,
+        )  # fmt: skip
+        if run.method == SUPERVISED:
+            method.finish()
+        network = self._recorded(network, names)
+        save_network(network, folder / "network.safetensors")
+        plot = training_plot(read_log(folder), f"{run.method}, {len(names)} images")
+        write_atomically(folder / "training.svg", plot.encode())
+        save_backbone(export_network(network), folder)
+        for state in [*folder.glob("state-*.safetensors"), folder / "checkpoint.json"]:
+            state.unlink(missing_ok=True)
+        return load_saved(folder)
+
+    def _pixels(self) -> Pixels:
+        from handful.adapt import Pixels
+
+        preprocess = replace(self.run.work.backbone.spec.preprocess, size=self.run.size)
+        paths, hashes = [i.path for i in self.images], [i.hash for i in self.images]
+        return Pixels(paths, hashes, preprocess, self.run.folder / "pixels", quiet=self.run.quiet)
+
+    def _recorded(self, network: Network, names: Sequence[str]) -> Network:
+        run = self.run
+        seen = f"{len(names)} images of a folder ({run.method})"
+        before = "" if run.settings.scratch else f"{network.pretrained_on}, then "
+        saw = frozenset(names) if run.method == SUPERVISED else frozenset()
+        return replace(
+            network,
+            name=f"{network.name}+{run.method}",
+            pretrained_on=before + seen,
+            saw_labels_of=saw,
+        )
+
+
+def _look(data: TrainingData, run: _Run) -> Any:
+    from handful.adapt import watch
+
+    return watch(data, run.size, random_state=run.random_state)
