@@ -24,6 +24,7 @@ from handful.adapt.cut import cut_report  # noqa: E402
 from handful.adapt.cut_parts import CutSettings, CutTraining, even_cuts, initialised, make_tasks  # noqa: E402
 from handful.adapt.cut_table import (  # noqa: E402
     BASE,
+    PROBE,
     RETRAINED,
     SELF,
     TRANSFER,
@@ -253,6 +254,22 @@ def test_the_sentence_says_what_was_shown(cells: Any, n: int, keep: int, words: 
     assert report.keep == keep
     for part in words:
         assert part in report.sentence
+
+
+@pytest.mark.parametrize(
+    ("probes", "words"),
+    [
+        ([0.5, 0.9, 0.7], "last block's vectors has 70.0 % (65.3–74.3), and on those of block 2 +20.0 points"),
+        ([0.5, 0.72, 0.7], "70.0 % (65.3–74.3); that another block's are better cannot be shown."),
+        ([0.7], "70.0 % (65.3–74.3); that another block's are better cannot be shown."),
+    ],
+)  # fmt: skip
+def test_the_probe_of_every_block_is_compared_with_the_last(
+    probes: list[float], words: str
+) -> None:
+    cells = arms([0.8], 0.8, 0.9) | {(PROBE, n): a for n, a in enumerate(probes, 1)}
+    made, tests = hits(cells, 200)
+    assert words in table(made, tests, n_train=400, n_blocks=1, steps=9).sentence
 
 
 def test_an_image_in_two_splits_counts_once() -> None:

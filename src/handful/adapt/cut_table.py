@@ -114,13 +114,17 @@ class _Table:
         how = f"mean of {len(self.tests)} runs, Wilson interval of the distinct images"
         return Estimate(value, min(low, value), max(high, value), len(means), "accuracy", how)
 
-    def difference(self, cell: tuple[str, int], other: tuple[str, int]) -> Estimate:
+    def difference(self, cell: tuple[str, int], other: tuple[str, int], *, of: int = 1) -> Estimate:
+        """Return the paired difference, its interval widened for the best ``of`` several (Bonferroni)."""
         pairs = zip(self.hits[cell], self.hits[other], strict=True)
         differences = self.per_image([a.astype(float) - b.astype(float) for a, b in pairs])
-        value, low, high = paired_interval(differences, inflation=self.inflation)
+        confidence = 1 - 0.05 / of
+        value, low, high = paired_interval(
+            differences, inflation=self.inflation, confidence=confidence
+        )
         what = f"accuracy of {_name(cell)} minus {_name(other)}"
         how = f"same images, mean of {len(self.tests)} runs"
-        return Estimate(value, low, high, len(differences), what, how)
+        return Estimate(value, low, high, len(differences), what, how, confidence)
 
 
 def table(
@@ -156,7 +160,7 @@ def table(
     control = own.difference((SELF, keep), (BASE, n_blocks))
     all_tied = len(tied) == len(cuts) > 1
     sentence = " ".join([
-        _advice(own, keep, n_blocks, all_tied), _retrained(retraining), _controlled(control),
+        _advice(own, keep, n_blocks, all_tied), _retrained(retraining), _controlled(control), *_probed(own),
     ])  # fmt: skip
     return CutReport(rows, n_blocks, keep, sentence, retraining, control, steps, len(tests))
 
@@ -192,6 +196,20 @@ def _controlled(loss: Estimate) -> str:
             "so much of any loss is not due to the transfer."
         )
     return f"With the task's own blocks, training those above anew costs nothing that can be shown: {_points(loss)}."
+
+
+def _probed(own: _Table) -> list[str]:
+    """Return the sentence on the cheap arm: whether a block's vectors beat the last one's."""
+    accuracies = {k: own.accuracy((PROBE, k)).value for arm, k in own.hits if arm == PROBE}
+    if not accuracies:
+        return []
+    last, best = max(accuracies), max(accuracies, key=lambda k: (accuracies[k], k))
+    reached = own.accuracy((PROBE, last)).percent
+    text = f"With nothing trained, a linear probe on the last block's vectors has {reached}"
+    gain = own.difference((PROBE, best), (PROBE, last), of=max(1, len(accuracies) - 1))
+    if gain.low > 0:
+        return [f"{text}, and on those of block {best} {_points(gain)}."]
+    return [f"{text}; that another block's are better cannot be shown."]
 
 
 def _points(difference: Estimate) -> str:
