@@ -43,8 +43,8 @@ def test_a_module_can_be_read_in_one_sitting(path: Path) -> None:
         node.name
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (node.end_lineno or 0) - node.body[bool(ast.get_docstring(node))].lineno >= 50
         if len(node.body) > bool(ast.get_docstring(node))
+        and (node.end_lineno or 0) - node.body[bool(ast.get_docstring(node))].lineno >= 50
     ]
     assert long == []
 
@@ -52,9 +52,11 @@ def test_a_module_can_be_read_in_one_sitting(path: Path) -> None:
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "cli"])
 def test_public_names_exist_and_are_documented(room: str) -> None:
     module = import_module(f"handful.{room}")
-    lazy = {"from_torch", "load_timm"}
-    for name in set(module.__all__) - lazy:
-        value = getattr(module, name)
+    for name in module.__all__:
+        try:
+            value = getattr(module, name)
+        except ImportError:  # without the train extra
+            continue
         if callable(value) and getattr(value, "__module__", "").startswith("handful"):
             assert value.__doc__, f"{room}.{name} has no docstring"
 

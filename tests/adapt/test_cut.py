@@ -30,7 +30,7 @@ from handful.adapt.cut_table import (  # noqa: E402
     TRANSFER,
     table,
 )
-from handful.adapt.loop import TrainingData  # noqa: E402
+from handful.adapt.feeding import TrainingData  # noqa: E402
 from handful.adapt.network import Network, load_network  # noqa: E402
 from handful.adapt.recipe import Hardware  # noqa: E402
 

@@ -11,10 +11,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from handful.adapt.loop import TrainingData, plan, read_log, train  # noqa: E402
+from torch import nn  # noqa: E402
+
+from handful.adapt.feeding import TrainingData  # noqa: E402
+from handful.adapt.log import read_log  # noqa: E402
+from handful.adapt.loop import plan, train  # noqa: E402
 from handful.adapt.recipe import Budget, Hardware, Recipe  # noqa: E402
 from handful.core import AdaptError  # noqa: E402
-from torch import nn  # noqa: E402
 
 CPU = Hardware(accelerator="cpu")
 
@@ -24,7 +27,9 @@ class Classify(nn.Module):
 
     def __init__(self, fail_at=None, memory=None):
         super().__init__()
-        self.chain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.chain = nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
         self.head = nn.Linear(8, 2)
         self.drop = nn.Dropout(0.3)
         self.fail_at, self.memory, self.calls = fail_at, memory, 0
@@ -68,14 +73,21 @@ def weights(model):
 
 def test_learns_and_logs_every_step(tmp_path):
     ours = method()
-    train(ours, some_data(), Recipe(steps=40, batch_size=8, rate=0.02), tmp_path, hardware=CPU, quiet=True)
+    train(
+        ours,
+        some_data(),
+        Recipe(steps=40, batch_size=8, rate=0.02),
+        tmp_path,
+        hardware=CPU,
+        quiet=True,
+    )
     log = read_log(tmp_path)
     assert [line["step"] for line in log] == list(range(1, 41))
     assert np.mean([line["loss"] for line in log[-5:]]) < log[0]["loss"] / 2
     assert not ours.training
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -91,10 +103,10 @@ def test_a_stopped_run_goes_on_and_ends_bit_equal(tmp_path, recipe, looks):
     def look(chain):
         seen.append(1)
         if len(seen) == looks + 1:
-            raise Stop
+            raise StopError
         return {}
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(stopped, some_data(), recipe, tmp_path / "part", look=look, hardware=CPU, quiet=True)
     resumed = method()
     train(resumed, some_data(), recipe, tmp_path / "part", hardware=CPU, quiet=True)
@@ -117,25 +129,50 @@ def test_workers_do_not_change_the_result(tmp_path):
 def test_another_run_is_refused_and_named(tmp_path):
     train(method(), some_data(), Recipe(steps=2, batch_size=8), tmp_path, hardware=CPU, quiet=True)
     with pytest.raises(AdaptError, match="another recipe"):
-        train(method(), some_data(), Recipe(steps=3, batch_size=8), tmp_path, hardware=CPU, quiet=True)
+        train(
+            method(), some_data(), Recipe(steps=3, batch_size=8), tmp_path, hardware=CPU, quiet=True
+        )
     with pytest.raises(AdaptError, match="images, labels"):
-        train(method(), some_data(20), Recipe(steps=2, batch_size=8), tmp_path, hardware=CPU, quiet=True)
+        train(
+            method(),
+            some_data(20),
+            Recipe(steps=2, batch_size=8),
+            tmp_path,
+            hardware=CPU,
+            quiet=True,
+        )
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_good_weights(tmp_path):
     with pytest.raises(AdaptError, match=r"step 5 of 20, on the images with the hashes hash"):
-        train(method(fail_at=5), some_data(), Recipe(steps=20, batch_size=8), tmp_path, hardware=CPU, quiet=True)
+        train(
+            method(fail_at=5),
+            some_data(),
+            Recipe(steps=20, batch_size=8),
+            tmp_path,
+            hardware=CPU,
+            quiet=True,
+        )
     kept = json.loads((tmp_path / "checkpoint.json").read_text())
     assert kept["step"] == 4
 
 
 def test_memory_that_runs_out_halves_the_batch(tmp_path, capsys):
     ours = method(memory=3)
-    done = train(ours, some_data(), Recipe(steps=5, batch_size=8), tmp_path, hardware=CPU, quiet=True)
+    done = train(
+        ours, some_data(), Recipe(steps=5, batch_size=8), tmp_path, hardware=CPU, quiet=True
+    )
     assert (done.batch_size, done.steps) == (2, 20)
     assert "2 images a step now" in capsys.readouterr().err
     with pytest.raises(AdaptError, match="one image a step"):
-        train(method(memory=0.5), some_data(), Recipe(steps=5, batch_size=2), tmp_path / "b", hardware=CPU, quiet=True)
+        train(
+            method(memory=0.5),
+            some_data(),
+            Recipe(steps=5, batch_size=2),
+            tmp_path / "b",
+            hardware=CPU,
+            quiet=True,
+        )
 
 
 def test_damaged_state_is_named(tmp_path):
@@ -147,7 +184,9 @@ def test_damaged_state_is_named(tmp_path):
 
 
 def test_a_plan_fits_batch_and_steps(tmp_path):
-    recipe = plan(method(), some_data(10), Recipe(steps=1, batch_size=64), Budget.parse("3epochs"), CPU)
+    recipe = plan(
+        method(), some_data(10), Recipe(steps=1, batch_size=64), Budget.parse("3epochs"), CPU
+    )
     assert (recipe.batch_size, recipe.steps) == (10, 3)
     start = time.perf_counter()
     recipe = plan(method(), some_data(), Recipe(steps=1, batch_size=8), Budget.parse("2s"), CPU)

@@ -8,8 +8,10 @@ from handful.core import MissingExtraError
 
 if TYPE_CHECKING:
     from handful.adapt.activations import cached_activations
+    from handful.adapt.feeding import TrainingData
     from handful.adapt.finetune import FineTune, FineTuning, probe_head
-    from handful.adapt.loop import TrainingData, plan, read_log, train
+    from handful.adapt.log import read_log
+    from handful.adapt.loop import plan, train
     from handful.adapt.network import Network, as_chain, export_network, load_network, save_network
     from handful.adapt.pixels import Pixels
     from handful.adapt.pretext import check_pretext
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from handful.adapt.selfsupervised.masked import Masked
     from handful.adapt.selfsupervised.predictive import Predictive
     from handful.adapt.selfsupervised.rotation import Rotation
-    from handful.adapt.watch import watch
+    from handful.adapt.watching import watch
 
 _HOMES = {
     "Contrastive": "handful.adapt.selfsupervised.contrastive",
@@ -30,7 +32,7 @@ _HOMES = {
     "Pixels": "handful.adapt.pixels",
     "Predictive": "handful.adapt.selfsupervised.predictive",
     "Rotation": "handful.adapt.selfsupervised.rotation",
-    "TrainingData": "handful.adapt.loop",
+    "TrainingData": "handful.adapt.feeding",
     "as_chain": "handful.adapt.network",
     "cached_activations": "handful.adapt.activations",
     "check_pretext": "handful.adapt.pretext",
@@ -38,10 +40,10 @@ _HOMES = {
     "load_network": "handful.adapt.network",
     "plan": "handful.adapt.loop",
     "probe_head": "handful.adapt.finetune",
-    "read_log": "handful.adapt.loop",
+    "read_log": "handful.adapt.log",
     "save_network": "handful.adapt.network",
     "train": "handful.adapt.loop",
-    "watch": "handful.adapt.watch",
+    "watch": "handful.adapt.watching",
 }
 
 __all__ = [

@@ -54,7 +54,8 @@ from handful.adapt.cut_table import (
     CutReport,
     table,
 )
-from handful.adapt.loop import TrainingData, plan, train
+from handful.adapt.feeding import TrainingData
+from handful.adapt.loop import plan, train
 from handful.adapt.lora import merge_lora
 from handful.adapt.network import Network
 from handful.adapt.order import seed_of

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from handful.adapt.checkpoint import (
     optimizer_tensors,
@@ -23,12 +22,13 @@ from handful.adapt.checkpoint import (
     restore_optimizer,
     write_checkpoint,
 )
+from handful.adapt.feeding import Batches, TrainingData, Views
 from handful.adapt.identity import claim, halve_batch, identity
-from handful.adapt.order import batches, seed_of
+from handful.adapt.log import Log
+from handful.adapt.order import seed_of
 from handful.adapt.recipe import Budget, Hardware, Recipe
-from handful.core import AdaptError, Int, Progress, listed, write_atomically
+from handful.core import AdaptError, Progress, listed
 
-LOG = "log.jsonl"
 _CHECKPOINT_SECONDS = 30.0
 _LOOKS = 10  # times that `look` is called in a run
 _GPU_WORKERS = 8
@@ -58,29 +58,6 @@ class Method(Protocol):
 
     def after_step(self, progress: float) -> None:
         """Follow up on a step; ``progress`` in (0, 1]."""
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a method is trained on.
-
-    Parameters
-    ----------
-    images : sequence
-        ``images[row]`` goes to the method's ``augment``.
-    names : sequence of str
-        A content hash for each row.
-    targets : ndarray of shape (n,), int
-        Class numbers, -1 without a label.
-    mean, std : sequence of 3 floats
-        Normalisation of uint8 views, in units where white is 1.
-    """
-
-    images: Sequence[Any]
-    names: Sequence[str]
-    targets: Int
-    mean: Sequence[float]
-    std: Sequence[float]
 
 
 Look = Callable[[nn.Sequential], dict[str, float]]
@@ -186,40 +163,6 @@ def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-class _Views(Dataset[Any]):
-    """The views of an image, for (row, seed): the seed alone decides their randomness."""
-
-    def __init__(self, images: Sequence[Any], augment: Callable[[Any], tuple[Tensor, ...]]) -> None:
-        self.images, self.augment = images, augment
-
-    def __getitem__(self, key: tuple[int, int]) -> tuple[tuple[Tensor, ...], int]:
-        row, seed = key
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return tuple(self.augment(self.images[row])), row
-
-
-class _Batches(Sampler[list[tuple[int, int]]]):
-    """The (row, seed) pairs of every step that is left, those of one process."""
-
-    def __init__(
-        self, data: TrainingData, recipe: Recipe, start: int, rank: int, world: int
-    ) -> None:
-        self.data, self.recipe, self.start = data, recipe, start
-        self.rank, self.world = rank, world
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        recipe = self.recipe
-        rows = batches(
-            self.data.targets, recipe.batch_size, balanced=recipe.balanced,
-            random_state=recipe.random_state, start=self.start,
-        )  # fmt: skip
-        for step, batch in zip(range(self.start, recipe.steps), rows, strict=False):
-            keys = enumerate(batch)
-            pairs = [(int(row), seed_of(recipe.random_state, 1, step, i)) for i, row in keys]
-            yield pairs[self.rank :: self.world]
-
-
 @dataclass
 class _State:
     """Everything that a step changes."""
@@ -299,8 +242,8 @@ class _Run:
         if workers is None:
             workers = 0 if fabric.device.type == "cpu" else _GPU_WORKERS
         return DataLoader(
-            _Views(self.data.images, method.augment),
-            batch_sampler=_Batches(self.data, self.recipe, start, fabric.global_rank, fabric.world_size),
+            Views(self.data.images, method.augment),
+            batch_sampler=Batches(self.data, self.recipe, start, fabric.global_rank, fabric.world_size),
             num_workers=workers, pin_memory=fabric.device.type == "cuda", persistent_workers=False,
         )  # fmt: skip
 
@@ -313,7 +256,7 @@ class _Run:
         if found is not None:
             start = found[0]
             state.restore(found[1])
-        log = _Log(self.folder, start) if fabric.is_global_zero else None
+        log = Log(self.folder, start) if fabric.is_global_zero else None
         if found is None and log is not None:
             self._save(state, 0, log)
         recipe, looks = self.recipe, self._look_steps()
@@ -338,6 +281,8 @@ class _Run:
                     saved = time.monotonic()
 
     def _look_steps(self) -> set[int]:
+        if self.look is None:
+            return {self.recipe.steps}
         every = max(1, self.recipe.steps // _LOOKS)
         return {*range(every, self.recipe.steps - every + 1, every), self.recipe.steps}
 
@@ -350,7 +295,7 @@ class _Run:
         finally:
             chain.train(was_training)
 
-    def _save(self, state: _State, step: int, log: _Log) -> None:
+    def _save(self, state: _State, step: int, log: Log) -> None:
         log.flush()
         if self.folder is not None:
             write_checkpoint(self.folder, step, state.tensors(), {"steps": self.recipe.steps})
@@ -397,38 +342,3 @@ class _Run:
 
 def _is_finite(value: float) -> bool:
     return value - value == 0
-
-
-class _Log:
-    """One JSON line a step; lines of steps that a resumed run does again are dropped."""
-
-    def __init__(self, folder: Path, start: int) -> None:
-        self.path = folder / LOG
-        self.lines = read_log(folder)[:start]
-        self.begin = time.monotonic()
-        self.unwritten: list[str] = []
-        content = "".join(json.dumps(line) + "\n" for line in self.lines)
-        write_atomically(self.path, content.encode())
-
-    def add(self, step: int, figures: dict[str, float]) -> None:
-        line = {"step": step + 1, "seconds": round(time.monotonic() - self.begin, 3), **figures}
-        self.unwritten.append(json.dumps(line) + "\n")
-
-    def flush(self) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(self.unwritten)
-        self.unwritten = []
-
-
-def read_log(folder: Path) -> list[dict[str, float]]:
-    """Return the figures of every step that a run has saved."""
-    path = folder / LOG
-    if not path.is_file():
-        return []
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(dict(json.loads(line)))
-        except ValueError:  # the line that a kill cut off
-            break
-    return lines

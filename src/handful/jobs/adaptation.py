@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 SUPERVISED = "finetune"
 METHODS = (SUPERVISED, "rotation", "masked", "contrastive", "predictive", "instance")
-_TRAIN_SIDE = {SUPERVISED: 160}
+_TRAIN_SIDE = {SUPERVISED: 128}
 _SELF_SUPERVISED_SIDE = 96
 _RECIPES = {
-    SUPERVISED: Recipe(steps=1, batch_size=32, rate=3e-4, weight_decay=0.02, ema=0.99),
+    SUPERVISED: Recipe(steps=1, batch_size=32, rate=1e-3, weight_decay=0.02, ema=0.99),
     "contrastive": Recipe(steps=1, batch_size=256, rate=1e-3, weight_decay=0.01, ema=0.99),
     "predictive": Recipe(steps=1, batch_size=128, rate=1e-3, weight_decay=0.01, ema=0.99),
 }
@@ -34,7 +34,7 @@ class Adaptation:
         Of training, all parts together.
     train_size : int, optional
         Side in pixels of what the network sees in training: at most its own
-        side, 160 for fine-tuning and 96 without labels. What it sees later is
+        side, 128 for fine-tuning and 96 without labels. What it sees later is
         the backbone's own ``size``.
     batch_size : int, optional
     rate : float, optional

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from handful.adapt.loop import TrainingData
+from handful.adapt.feeding import TrainingData
 from handful.adapt.monitor import alignment, collapsed, effective_rank, knn_accuracy, uniformity
 from handful.core import AdaptError, Float32, UInt8, stream
 

@@ -1,0 +1,72 @@
+"""What a method is trained on, and how it comes to a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from handful.adapt.order import batches, seed_of
+from handful.adapt.recipe import Recipe
+from handful.core import Int
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a method is trained on.
+
+    Parameters
+    ----------
+    images : sequence
+        ``images[row]`` goes to the method's ``augment``.
+    names : sequence of str
+        A content hash for each row.
+    targets : ndarray of shape (n,), int
+        Class numbers, -1 without a label.
+    mean, std : sequence of 3 floats
+        Normalisation of uint8 views, in units where white is 1.
+    """
+
+    images: Sequence[Any]
+    names: Sequence[str]
+    targets: Int
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+class Views(Dataset[Any]):
+    """The views of an image, for (row, seed): the seed alone decides their randomness."""
+
+    def __init__(self, images: Sequence[Any], augment: Callable[[Any], tuple[Tensor, ...]]) -> None:
+        self.images, self.augment = images, augment
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[tuple[Tensor, ...], int]:
+        row, seed = key
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return tuple(self.augment(self.images[row])), row
+
+
+class Batches(Sampler[list[tuple[int, int]]]):
+    """The (row, seed) pairs of every step that is left, those of one process."""
+
+    def __init__(
+        self, data: TrainingData, recipe: Recipe, start: int, rank: int, world: int
+    ) -> None:
+        self.data, self.recipe, self.start = data, recipe, start
+        self.rank, self.world = rank, world
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        recipe = self.recipe
+        rows = batches(
+            self.data.targets, recipe.batch_size, balanced=recipe.balanced,
+            random_state=recipe.random_state, start=self.start,
+        )  # fmt: skip
+        for step, batch in zip(range(self.start, recipe.steps), rows, strict=False):
+            keys = enumerate(batch)
+            pairs = [(int(row), seed_of(recipe.random_state, 1, step, i)) for i, row in keys]
+            yield pairs[self.rank :: self.world]
