@@ -104,6 +104,18 @@ def test_norms_and_biases_do_not_decay(name: str, make_network) -> None:
     assert decays[id(method.chain[1].attn.qkv.weight)] == 0.1
 
 
+@both_kinds
+@every_method
+def test_mixed_precision(name: str, kind: str, make_network, make_pictures, make_batch) -> None:
+    method = make(name, make_network(kind)).train()
+    inputs = make_batch(method, make_pictures(8))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = loss_of(method, inputs)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert all(torch.isfinite(p.grad).all() for p in method.chain.parameters())
+
+
 @every_method
 @pytest.mark.parametrize(("mode", "side"), [("L", 36), ("RGBA", 36), ("RGB", 8)])
 def test_two_images_of_any_kind(
