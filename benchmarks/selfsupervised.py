@@ -41,6 +41,12 @@ SCRATCH: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "SimMIM": ("masked", {}, {"batch_size": 128}),
 }
 
+CONTINUED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "contrastive": ("contrastive", {"turn": True, "decoupled": True}, {}),
+    "predictive": ("predictive", {"turn": True}, {}),
+    "instance": ("instance", {"turn": True}, {}),
+}
+
 
 def tiles(seed: int) -> tuple[list[Path], Int, list[Path], Int]:
     """Return the tiles to learn from and others to test on, with their classes."""
@@ -57,7 +63,7 @@ def learnt(
     """Train a network in place without labels; return what the run was."""
     targets = np.full(len(paths), -1, np.int64)
     data = training_data(network, paths, targets, side, folder.parent / f"pixels-{side}")
-    settings = Adaptation(options=options)
+    settings = Adaptation(options=options, scratch=network.pretrained_on == "nothing")
     module = build(
         method, network, settings, targets=targets, vectors=np.zeros((0, 0), np.float32), size=side
     )

@@ -8,13 +8,16 @@ from handful.core import MissingExtraError
 
 if TYPE_CHECKING:
     from handful.adapt.activations import cached_activations
+    from handful.adapt.cut import cut_report
+    from handful.adapt.cut_parts import CutSettings
+    from handful.adapt.cut_table import CutReport
     from handful.adapt.feeding import TrainingData
     from handful.adapt.finetune import FineTune, FineTuning, probe_head
     from handful.adapt.log import read_log
     from handful.adapt.loop import plan, train
     from handful.adapt.network import Network, as_chain, export_network, load_network, save_network
     from handful.adapt.pixels import Pixels
-    from handful.adapt.pretext import check_pretext
+    from handful.adapt.pretext import CHECKS, Verdict, check_pretext
     from handful.adapt.selfsupervised.contrastive import Contrastive
     from handful.adapt.selfsupervised.instance import Instance
     from handful.adapt.selfsupervised.masked import Masked
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
     from handful.adapt.watching import watch
 
 _HOMES = {
+    "CHECKS": "handful.adapt.pretext",
     "Contrastive": "handful.adapt.selfsupervised.contrastive",
+    "CutReport": "handful.adapt.cut_table",
+    "CutSettings": "handful.adapt.cut_parts",
     "FineTune": "handful.adapt.finetune",
     "FineTuning": "handful.adapt.finetune",
     "Instance": "handful.adapt.selfsupervised.instance",
@@ -33,9 +39,11 @@ _HOMES = {
     "Predictive": "handful.adapt.selfsupervised.predictive",
     "Rotation": "handful.adapt.selfsupervised.rotation",
     "TrainingData": "handful.adapt.feeding",
+    "Verdict": "handful.adapt.pretext",
     "as_chain": "handful.adapt.network",
     "cached_activations": "handful.adapt.activations",
     "check_pretext": "handful.adapt.pretext",
+    "cut_report": "handful.adapt.cut",
     "export_network": "handful.adapt.network",
     "load_network": "handful.adapt.network",
     "plan": "handful.adapt.loop",
@@ -47,8 +55,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "CHECKS",
     "Budget",
     "Contrastive",
+    "CutReport",
+    "CutSettings",
     "FineTune",
     "FineTuning",
     "Hardware",
@@ -60,9 +71,11 @@ __all__ = [
     "Recipe",
     "Rotation",
     "TrainingData",
+    "Verdict",
     "as_chain",
     "cached_activations",
     "check_pretext",
+    "cut_report",
     "export_network",
     "load_network",
     "plan",

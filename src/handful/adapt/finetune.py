@@ -70,9 +70,10 @@ class FineTuning:
         Strength of RandAugment, 0 for none.
     frozen_norms : bool, default=True
         BatchNorm keeps the statistics of the pretraining.
-    towards : float, default=1.0
+    towards : float, default=0.5
         Weight of the trained network in its average with the one it began as,
-        in (0, 1] (WiSE-FT [2]_).
+        in (0, 1] (WiSE-FT [2]_): half way keeps most of a gain and undoes most
+        of a loss where labels are few.
 
     References
     ----------
@@ -91,7 +92,7 @@ class FineTuning:
     flip: bool = True
     randaugment: int = 0
     frozen_norms: bool = True
-    towards: float = 1.0
+    towards: float = 0.5
 
 
 class FineTune(nn.Module):

@@ -19,7 +19,9 @@ from handful.core import AdaptError, Int, listed, write_atomically
 _FILE = "run.json"
 
 
-def identity(method: nn.Module, names: Sequence[str], targets: Int, recipe: Recipe) -> dict[str, Any]:
+def identity(
+    method: nn.Module, names: Sequence[str], targets: Int, recipe: Recipe
+) -> dict[str, Any]:
     """Return what must be equal for a run to go on: method, network, images, labels, recipe, version."""
     images = hashlib.blake2b("\n".join(names).encode(), digest_size=16).hexdigest()
     labels = hashlib.blake2b(np.ascontiguousarray(targets, np.int64).tobytes(), digest_size=16)
@@ -49,13 +51,17 @@ def claim(folder: Path, own: dict[str, Any]) -> Recipe:
     """
     path = folder / _FILE
     if not path.is_file():
-        write_atomically(path, json.dumps({"identity": own, "recipe": own["recipe"]}, indent=1).encode())
+        write_atomically(
+            path, json.dumps({"identity": own, "recipe": own["recipe"]}, indent=1).encode()
+        )
     try:
         there = json.loads(path.read_text(encoding="utf-8"))
         differing = [key for key in own if there["identity"][key] != own[key]]
         recipe = Recipe(**there["recipe"])
     except (ValueError, KeyError, TypeError) as error:
-        raise AdaptError(f"{str(path)!r} is damaged ({error}). Delete the folder to begin again.") from error
+        raise AdaptError(
+            f"{str(path)!r} is damaged ({error}). Delete the folder to begin again."
+        ) from error
     if differing:
         raise AdaptError(
             f"{str(folder)!r} holds the state of another run, with another {listed(differing)}. "

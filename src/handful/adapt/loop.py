@@ -27,6 +27,7 @@ from handful.adapt.identity import claim, halve_batch, identity
 from handful.adapt.log import Log
 from handful.adapt.order import seed_of
 from handful.adapt.recipe import Budget, Hardware, Recipe
+from handful.adapt.trainable import freeze_norms
 from handful.core import AdaptError, Progress, listed
 
 _CHECKPOINT_SECONDS = 30.0
@@ -308,6 +309,8 @@ class _Run:
         for group in state.optimizer.param_groups:
             group["lr"] = group["highest"] * self.recipe.rate_at(step)
         state.model.train()
+        if self.recipe.frozen_norms:
+            freeze_norms(state.method)
         torch.manual_seed(seed_of(self.recipe.random_state, 2, step, fabric.global_rank))
         out = state.model(inputs, targets, rows.to(device))
         fabric.backward(out["loss"])

@@ -22,7 +22,7 @@ _MOST_BYTES = 32 * 2**30  # beyond it images are decoded each time they are seen
 _BLOCK = 64
 
 
-class Pixels:
+class Pixels(Sequence[Image.Image]):
     """Squares of a list of images, `Pixels[row]` as a Pillow image.
 
     Parameters
@@ -59,7 +59,7 @@ class Pixels:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, row: int) -> Image.Image:
+    def __getitem__(self, row: Any) -> Any:
         if self._squares is None:
             return Image.fromarray(decode(self.paths[row], self.preprocess))
         return Image.fromarray(self._squares[row])

@@ -78,6 +78,18 @@ def train_mode(chain: nn.Sequential, mode: bool = True, *, frozen_norms: bool = 
                 part.eval()
 
 
+def freeze_norms(method: nn.Module) -> None:
+    """Put the norms with running statistics of a method's chain into evaluation mode.
+
+    And those of a teacher's copy of it, ``teacher[0]``; heads follow the batch.
+    """
+    copies = [method.teacher[0]] if hasattr(method, "teacher") else []
+    for chain in (method.chain, *copies):
+        for part in chain.modules():
+            if isinstance(part, RunningNorm):
+                part.eval()
+
+
 def frozen_prefix(chain: nn.Sequential) -> int:
     """Return how many blocks from the input on have nothing that trains."""
     for number, block in enumerate(chain):

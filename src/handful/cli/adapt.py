@@ -55,6 +55,31 @@ def _common(command: Command) -> Command:
     return command
 
 
+def _views(*, strong: bool) -> Callable[[Command], Command]:
+    """Add the options of the views of a method without labels."""
+
+    def add(command: Command) -> Command:
+        options = [
+            click.option("--scale", type=click.FloatRange(0, 1, min_open=True),
+                         help="Smallest share of an image's area in a view. [default: the method's]"),
+            click.option("--turn", is_flag=True, help="Turn views by quarters, for images without an upright."),
+            click.option("--jitter", type=click.FloatRange(0, 1),
+                         help="Strength of the change of colours. [default: 0.5]"),
+            click.option("--grayscale", type=click.FloatRange(0, 1), help="Share of grey views. [default: 0.2]"),
+        ]  # fmt: skip
+        for option in reversed(options if strong else options[:2]):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _own(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of the views out of those given."""
+    names = ("scale", "jitter", "grayscale", "turn")
+    return {name: value for name in names if (value := given.pop(name, None)) not in (None, False)}
+
+
 def _run(
     method: str, images: Path, own: dict[str, Any], *, as_json: bool, quiet: bool, **given: Any
 ) -> None:
@@ -93,6 +118,10 @@ def adapt() -> None:
     predictive    the same without comparing, for small batches
     instance      the same with one class an image, for few images
 
+    \b
+    check         say first whether these images suit the methods without labels
+    cut           find out how many blocks to keep as they are
+
     What is trained is measured against the backbone it came from, on labels it did not learn from,
     and refused when it is no better. A command that was stopped goes on when it is given again.
     """  # noqa: D301
@@ -110,7 +139,7 @@ def adapt() -> None:
 )
 @click.option("--rate-decay", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
               help="Factor of the rate from layer to layer towards the input.")  # fmt: skip
-@click.option("--towards", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+@click.option("--towards", type=click.FloatRange(0, 1, min_open=True), default=0.5, show_default=True,
               help="Weight of the result in its average with the start.")  # fmt: skip
 @click.option(
     "--mixup", type=click.FloatRange(0), default=0.0, show_default=True, help="0 for none."
@@ -135,36 +164,101 @@ def finetune(
 
 @adapt.command()
 @_common
+@_views(strong=False)
 def rotation(images: Path, **given: Any) -> None:
     """Learn to tell by how much an image was turned (RotNet). Useless where nothing is upright."""
-    _run("rotation", images, {}, **given)
+    _run("rotation", images, _own(given), **given)
 
 
 @adapt.command()
 @_common
+@_views(strong=False)
 def masked(images: Path, **given: Any) -> None:
     """Learn to fill in hidden parts (MAE, SimMIM). Needs fine-tuning after it."""
-    _run("masked", images, {}, **given)
+    _run("masked", images, _own(given), **given)
 
 
 @adapt.command()
 @_common
+@_views(strong=True)
 @click.option("--decoupled", is_flag=True, help="DCL: better for small batches.")
 def contrastive(images: Path, decoupled: bool, **given: Any) -> None:
     """Learn to tell each image from all others (SimCLR)."""
-    _run("contrastive", images, {"decoupled": decoupled}, **given)
+    _run("contrastive", images, {"decoupled": decoupled, **_own(given)}, **given)
 
 
 @adapt.command()
 @_common
+@_views(strong=True)
 @click.option("--simsiam", is_flag=True, help="SimSiam instead of BYOL: no second network.")
 def predictive(images: Path, simsiam: bool, **given: Any) -> None:
     """Learn to predict one view of an image from another (BYOL)."""
-    _run("predictive", images, {"momentum": None} if simsiam else {}, **given)
+    own = {"momentum": None} if simsiam else {}
+    _run("predictive", images, {**own, **_own(given)}, **given)
 
 
 @adapt.command()
 @_common
+@_views(strong=True)
 def instance(images: Path, **given: Any) -> None:
     """Learn one class an image (IDMM): for hundreds to thousands of images."""
-    _run("instance", images, {}, **given)
+    _run("instance", images, _own(given), **given)
+
+
+@adapt.command()
+@images_argument
+@backbone_options
+@project_option
+@json_option
+@quiet_option
+def check(
+    images: Path, project_dir: Path | None, as_json: bool, quiet: bool, **backbone: Any
+) -> None:
+    """Say whether rotation, colour and crops mean anything in these images. Takes half a minute."""
+    from dataclasses import asdict
+
+    from handful.jobs import check_images
+
+    verdicts = check_images(
+        images, backbone=backbone_choice(backbone), project_dir=project_dir, quiet=quiet or as_json
+    )
+    if as_json:
+        echo_json([asdict(verdict) for verdict in verdicts])
+        return
+    for verdict in verdicts:
+        click.echo(f"{'careful' if verdict.warn else 'fine':8}{verdict.what}: {verdict.sentence}")
+
+
+@adapt.command()
+@images_argument
+@click.option(
+    "--budget",
+    default="10m",
+    show_default=True,
+    callback=_budget,
+    metavar="TIME",
+    help="Such as 10m or 1h.",
+)
+@click.option("--train-size", type=click.IntRange(16, 1024), default=64, show_default=True,
+              help="Side of the images in pixels.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="The same seed gives the same result.")  # fmt: skip
+@backbone_options
+@project_option
+@json_option
+@quiet_option
+def cut(
+    images: Path, budget: Any, train_size: int, seed: int, project_dir: Path | None, as_json: bool, quiet: bool,
+    **backbone: Any,
+) -> None:  # fmt: skip
+    """Find out how many blocks of the backbone to keep as they are (Yosinski 2014), with a plot."""
+    from handful.jobs import cut as job
+
+    result = job(
+        images, backbone=backbone_choice(backbone), budget=budget, train_size=train_size, random_state=seed,
+        project_dir=project_dir, quiet=quiet or as_json,
+    )  # fmt: skip
+    if as_json:
+        echo_json(result.facts)
+        return
+    click.echo(f"{result.sentence}\n\nplot  {result.folder / 'cut.svg'}")

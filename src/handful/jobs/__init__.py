@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from handful.jobs.adaptation import Adaptation
     from handful.jobs.adapting import AdaptResult, adapt
     from handful.jobs.backbone import BackboneChoice
+    from handful.jobs.cutting import CutResult, cut
     from handful.jobs.demonstration import DemoOutcome, demo
     from handful.jobs.diagnosis import doctor, list_backbones
     from handful.jobs.fitting import FitResult, Thresholds, fit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
     from handful.jobs.predicting import Row, least_certain, predict
     from handful.jobs.predictor import Predictor
+    from handful.jobs.pretext import check_images
     from handful.jobs.vectors import embed_folder
     from handful.project import ImportReport, Step, escape_cell
     from handful.report import summary_table
@@ -34,6 +36,7 @@ _HOMES = {
     "Adaptation": "handful.jobs.adaptation",
     "BackboneChoice": "handful.jobs.backbone",
     "Budget": "handful.adapt",
+    "CutResult": "handful.jobs.cutting",
     "DemoOutcome": "handful.jobs.demonstration",
     "FitResult": "handful.jobs.fitting",
     "Hardware": "handful.adapt",
@@ -43,6 +46,8 @@ _HOMES = {
     "Step": "handful.project",
     "Thresholds": "handful.jobs.fitting",
     "adapt": "handful.jobs.adapting",
+    "check_images": "handful.jobs.pretext",
+    "cut": "handful.jobs.cutting",
     "demo": "handful.jobs.demonstration",
     "doctor": "handful.jobs.diagnosis",
     "embed_folder": "handful.jobs.vectors",
@@ -65,6 +70,7 @@ __all__ = [
     "Adaptation",
     "BackboneChoice",
     "Budget",
+    "CutResult",
     "DemoOutcome",
     "FitResult",
     "Hardware",
@@ -74,6 +80,8 @@ __all__ = [
     "Step",
     "Thresholds",
     "adapt",
+    "check_images",
+    "cut",
     "demo",
     "doctor",
     "embed_folder",

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 SUPERVISED = "finetune"
 METHODS = (SUPERVISED, "rotation", "masked", "contrastive", "predictive", "instance")
+_VIEWS = ("colour", "crops")
+PRETEXT: dict[str, tuple[str, ...]] = {
+    "rotation": ("rotation",),
+    "masked": (),
+    "contrastive": _VIEWS,
+    "predictive": _VIEWS,
+    "instance": _VIEWS,
+}
+"""What each method without labels needs the images to have (`handful.adapt.check_pretext`)."""
 _TRAIN_SIDE = {SUPERVISED: 128}
 _SELF_SUPERVISED_SIDE = 96
 _RECIPES = {
@@ -22,6 +31,7 @@ _RECIPES = {
     "predictive": Recipe(steps=1, batch_size=128, rate=1e-3, weight_decay=0.01, ema=0.99),
 }
 _SELF_SUPERVISED = Recipe(steps=1, batch_size=64, rate=1e-3, weight_decay=0.01, ema=0.99)
+_RATE_ON, _BATCH_ON = 3e-4, 64  # where pretrained weights go on learning
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,10 @@ def recipe_of(method: str, settings: Adaptation, random_state: int) -> Recipe:
     chosen = {"batch_size": settings.batch_size, "rate": settings.rate}
     changes: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
     recipe = _RECIPES.get(method, _SELF_SUPERVISED)
+    if method != SUPERVISED and not settings.scratch:
+        recipe = replace(
+            recipe, rate=_RATE_ON, batch_size=min(recipe.batch_size, _BATCH_ON), frozen_norms=True
+        )
     return replace(recipe, random_state=random_state, **changes)
 
 

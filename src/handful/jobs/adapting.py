@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from handful.core import (
 )
 from handful.heads import LinearProbe, TemperatureScaled
 from handful.jobs.adaptation import (
+    PRETEXT,
     SUPERVISED,
     Adaptation,
     build,
@@ -35,6 +37,7 @@ from handful.jobs.adaptation import (
 from handful.jobs.adapted import RESULT, origin_facts, vectors_of
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.labelled import check_labels, load_labelled
+from handful.jobs.pretext import pretext_verdicts
 from handful.jobs.reporting import as_json
 from handful.jobs.workspace import Workspace, open_workspace
 from handful.measure import BeforeAfter, before_after, held_out_folds
@@ -42,7 +45,7 @@ from handful.project import Image
 from handful.report import training_plot
 
 if TYPE_CHECKING:
-    from handful.adapt import Network, Pixels, Recipe, TrainingData
+    from handful.adapt import Network, Pixels, Recipe, TrainingData, Verdict
 
 _PARTS = 4  # a measured run is trained without one part in four of the labels
 _FEWEST_IMAGES = 32
@@ -112,6 +115,8 @@ def adapt(
         As their names say.
     """
     check_method(method)
+    from handful.adapt import train  # noqa: F401  # that the extra is missing is said before anything long begins
+
     choice, settings = backbone or BackboneChoice(), settings or Adaptation()
     if choice.tiles > 1:
         raise AdaptError("A backbone is adapted on whole images. Leave out --tiles.")
@@ -201,9 +206,24 @@ class _Run:
         names = sorted({image.label for image in self.images if image.label is not None})
         codes = [-1 if i.label is None else names.index(i.label) for i in self.images]
         frozen = self.work.store.rows([image.hash for image in self.images])
-        part = _Part(self, self.images, np.array(codes, np.int64), frozen)
+        targets = np.array(codes, np.int64)
+        verdicts = self._checked(targets)
+        part = _Part(self, self.images, targets, frozen)
         backbone = part.trained(self.folder, np.arange(len(self.images)))
-        return self._facts(self._measured(backbone))
+        return {**self._facts(self._measured(backbone)), "pretext": verdicts}
+
+    def _checked(self, targets: Int) -> list[Verdict]:
+        """Say, before time is spent, whether what the method learns from means anything here."""
+        checks = PRETEXT[self.method]
+        if is_saved(self.folder) or not checks:
+            return []
+        verdicts = pretext_verdicts(
+            self.work, self.images, targets, checks, self.settings.options, self.random_state
+        )
+        for verdict in verdicts:
+            if verdict.warn and not self.quiet:
+                print(f"Careful: {verdict.sentence}", file=sys.stderr)  # noqa: T201
+        return verdicts
 
     def _measured(self, backbone: OnnxBackbone) -> BeforeAfter | None:
         try:

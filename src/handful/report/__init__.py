@@ -1,7 +1,8 @@
 """The report of a fit: one HTML page, and a few lines for the terminal."""
 
+from handful.report.cut_plot import CutCurve, cut_plot, standing_alone
 from handful.report.page import render
 from handful.report.terminal import summary_table
 from handful.report.training import training_plot
 
-__all__ = ["render", "summary_table", "training_plot"]
+__all__ = ["CutCurve", "cut_plot", "render", "standing_alone", "summary_table", "training_plot"]
