@@ -135,7 +135,9 @@ def few(state: Path, draws: int, naive_draws: int, seed: int) -> None:
         "gain": {**{n: interval(g) for n, g in gains.items()}, "mean": interval(mean)},
         "cpu_seconds": {m: round(float(np.mean(s)), 1) for m, s in seconds.items()},
     }  # fmt: skip
-    record.write("finetune_few", figures, seed=seed, claim=__doc__.splitlines()[0])
+    record.write(
+        "finetune_few", figures, seed=seed, claim=__doc__.splitlines()[0], script="finetune"
+    )
     print(figures["accuracy"], figures["gain"])
 
 
@@ -162,7 +164,7 @@ def everything(state: Path, epochs: int, seed: int) -> None:
     }
     spent = {key: found[key] for key in ("cpu_seconds", "seconds", "threads")}
     record.write(
-        "finetune_all", {"epochs": epochs, **figures, **spent}, seed=seed,
+        "finetune_all", {"epochs": epochs, **figures, **spent}, seed=seed, script="finetune",
         claim="Fine-tuned on all of clothing's training set, the packaged backbone reaches 94.5 % in 20 CPU minutes.",
     )  # fmt: skip
     print(figures, spent)
@@ -199,7 +201,7 @@ def ablation(state: Path, steps: int, seed: int) -> None:
         print(f"{name:36s} {table[name]}")
     figures = {"labels_a_class": LABELS, "steps": steps, "n": len(y_test), "table": table}
     claim = "What each regulariser and augmentation of fine-tuning does, on one draw of clothing (validation set)."
-    record.write("finetune_ablation", figures, seed=seed, claim=claim)
+    record.write("finetune_ablation", figures, seed=seed, claim=claim, script="finetune")
 
 
 def main() -> None:

@@ -27,13 +27,15 @@ _PACKAGES = (
 )
 
 
-def write(name: str, figures: dict[str, Any], *, seed: int = 0, claim: str = "") -> Path:
-    """Write ``results/NAME.json`` and return its path."""
+def write(
+    name: str, figures: dict[str, Any], *, seed: int = 0, claim: str = "", script: str = ""
+) -> Path:
+    """Write ``results/NAME.json`` and return its path; ``script`` where it isn't named like its result."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     content = {
         "claim": claim,
-        "script": f"benchmarks/{name}.py",
+        "script": f"benchmarks/{script or name}.py",
         "date": datetime.now(UTC).date().isoformat(),
         "seed": seed,
         "versions": {

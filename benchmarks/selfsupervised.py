@@ -41,12 +41,6 @@ SCRATCH: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "SimMIM": ("masked", {}, {"batch_size": 128}),
 }
 
-CONTINUED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "contrastive": ("contrastive", {"turn": True, "decoupled": True}, {}),
-    "predictive": ("predictive", {"turn": True}, {}),
-    "instance": ("instance", {"turn": True}, {}),
-}
-
 
 def tiles(seed: int) -> tuple[list[Path], Int, list[Path], Int]:
     """Return the tiles to learn from and others to test on, with their classes."""
@@ -176,7 +170,7 @@ def going_on(state: Path, minutes: float, seed: int, rate: float, method: str) -
         "gain": interval((np.array(after) - np.array(frozen)).tolist()),
     }  # fmt: skip
     claim = "The packaged backbone gains 4 points at 5 labels a class by learning on without labels from EuroSAT tiles."
-    record.write("continued", figures, seed=seed, claim=claim)
+    record.write("continued", figures, seed=seed, claim=claim, script="selfsupervised")
     print(figures)
 
 

@@ -11,7 +11,16 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from torch import nn  # noqa: E402
 
-from handful.adapt import FineTune, FineTuning, Hardware, Recipe, TrainingData, probe_head, read_log, train  # noqa: E402
+from handful.adapt import (  # noqa: E402
+    FineTune,
+    FineTuning,
+    Hardware,
+    Recipe,
+    TrainingData,
+    probe_head,
+    read_log,
+    train,
+)
 from handful.adapt.activations import cached_activations  # noqa: E402
 from handful.adapt.finetune import normalised  # noqa: E402
 from handful.adapt.network import Network  # noqa: E402
@@ -53,10 +62,14 @@ def vectors(net: Network, given: TrainingData) -> Any:
     x = np.stack([np.asarray(image.resize((SIZE, SIZE))) for image in given.images])
     net.chain.eval()
     with torch.no_grad():
-        return net.chain(torch.from_numpy((x / 255 - 0.5) / 0.25).permute(0, 3, 1, 2).float()).numpy()
+        return net.chain(
+            torch.from_numpy((x / 255 - 0.5) / 0.25).permute(0, 3, 1, 2).float()
+        ).numpy()
 
 
-def tuned(how: FineTuning, folder: Path, *, steps: int = 12, given: TrainingData | None = None) -> FineTune:
+def tuned(
+    how: FineTuning, folder: Path, *, steps: int = 12, given: TrainingData | None = None
+) -> FineTune:
     given = given or data()
     net = network()
     method = FineTune(
@@ -146,7 +159,9 @@ def test_gradual_unfreezing_begins_at_the_last_block_and_resumes_bit_equal(tmp_p
         train(part, given, recipe, tmp_path / "part", look=stop, hardware=CPU, quiet=True)
     part = fresh()
     train(part, given, recipe, tmp_path / "part", look=lambda chain: {}, hardware=CPU, quiet=True)
-    assert all(torch.equal(a, b) for a, b in zip(state(whole).values(), state(part).values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(state(whole).values(), state(part).values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("kind", [{"n": 2}, {"n": 16, "mode": "L"}, {"n": 16, "side": 20}], ids=str)
@@ -166,7 +181,9 @@ def test_cached_activations_give_the_same_loss(tmp_path: Path) -> None:
         method = FineTune(net, n_classes=2, size=SIZE, how=how, cached=cached)
         images: Any = squares
         if cached:
-            images = cached_activations(net, squares, method.first, SIZE, tmp_path / "a.npy", quiet=True)
+            images = cached_activations(
+                net, squares, method.first, SIZE, tmp_path / "a.npy", quiet=True
+            )
             assert len(images) == len(squares)
         own = TrainingData(images, given.names, given.targets, given.mean, given.std)
         method.augment = (lambda image: (image,)) if cached else _whole

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="needs the train extra")
 
-from handful.adapt.order import batches, seed_of  # noqa: E402
+from handful.adapt.order import batches, seed_of
 
 
 @settings(max_examples=40, deadline=None)
-@given(n=st.integers(1, 40), part=st.floats(0.01, 1), balanced=st.booleans(), start=st.integers(0, 30))
+@given(
+    n=st.integers(1, 40), part=st.floats(0.01, 1), balanced=st.booleans(), start=st.integers(0, 30)
+)
 def test_a_step_depends_on_seed_and_number_alone(
     n: int, part: float, balanced: bool, start: int
 ) -> None:

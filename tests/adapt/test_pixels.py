@@ -8,9 +8,9 @@ from PIL import Image
 
 pytest.importorskip("torch", reason="needs the train extra")
 
-from handful.adapt import Pixels  # noqa: E402
-import handful.adapt.pixels as module  # noqa: E402
-from handful.images import Preprocess  # noqa: E402
+import handful.adapt.pixels as module
+from handful.adapt import Pixels
+from handful.images import Preprocess
 
 
 @pytest.fixture
@@ -29,7 +29,9 @@ def test_squares_are_kept_in_a_file_and_read_again(files: list[Path], tmp_path: 
     for path in files:
         path.unlink()
     again = Pixels(files, names, Preprocess(size=20), tmp_path / "cache", quiet=True)
-    assert [again[i].getpixel((1, 1)) for i in range(5)] == [made[i].getpixel((1, 1)) for i in range(5)]
+    assert [again[i].getpixel((1, 1)) for i in range(5)] == [
+        made[i].getpixel((1, 1)) for i in range(5)
+    ]
     part = again.subset(np.array([4, 1]))
     assert len(part) == 2
     assert part[1].getpixel((1, 1)) == (40, 10, 20)

@@ -74,7 +74,7 @@ def halve_batch(folder: Path, recipe: Recipe) -> Recipe:
     """Write down that the run begins again with half the batch and twice the steps."""
     if recipe.batch_size == 1:
         raise AdaptError(
-            "Memory ran out with one image a step. Take a smaller --size or a smaller backbone."
+            "Memory ran out with one image a step. Take a smaller --train-size or a smaller backbone."
         )
     smaller = replace(recipe, batch_size=recipe.batch_size // 2, steps=recipe.steps * 2)
     there = json.loads((folder / _FILE).read_text(encoding="utf-8"))

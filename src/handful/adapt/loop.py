@@ -83,7 +83,7 @@ def plan(
     seconds = None
     if budget.unit == "seconds":
         start = time.perf_counter()
-        seconds = _Run(data, recipe, None, None, hardware, quiet=True).step_seconds(method)
+        recipe, seconds = _timed(method, data, recipe, hardware)
         spent = time.perf_counter() - start
         budget = replace(budget, amount=max(_SPENT * budget.amount - spent, 0.0))
     steps = budget.steps(
@@ -152,6 +152,20 @@ def train(
     method.load_state_dict(_part(found[1], "ema") or _part(found[1], "method"))
     method.eval()
     return recipe
+
+
+def _timed(
+    method: nn.Module, data: TrainingData, recipe: Recipe, hardware: Hardware
+) -> tuple[Recipe, float]:
+    """Return the time of one step, with a smaller batch where memory runs out."""
+    while True:
+        try:
+            run = _Run(data, recipe, None, None, hardware, quiet=True)
+            return recipe, run.step_seconds(method)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_memory(error) or recipe.batch_size == 1:
+                raise
+            recipe = replace(recipe, batch_size=recipe.batch_size // 2)
 
 
 def _is_memory(error: BaseException) -> bool:
@@ -261,6 +275,7 @@ class _Run:
         if found is None and log is not None:
             self._save(state, 0, log)
         recipe, looks = self.recipe, self._look_steps()
+        scaled = self.hardware.precision == "16-mixed"  # its scaler skips steps that overflow
         saved = time.monotonic()
         quiet = self.quiet or log is None
         with Progress("train", (recipe.steps - start) * recipe.batch_size, quiet=quiet) as progress:
@@ -269,7 +284,7 @@ class _Run:
                     key: float(value)
                     for key, value in self._step(fabric, state, step, batch).items()
                 }
-                if not all(map(_is_finite, (out["loss"], out["norm"]))):
+                if not _is_finite(out["loss"]) or not (scaled or _is_finite(out["norm"])):
                     raise AdaptError(self._not_finite(step, batch))
                 progress.advance(recipe.batch_size, f"loss {out['loss']:.3f}")
                 if log is None:

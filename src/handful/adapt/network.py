@@ -77,6 +77,16 @@ class Network:
         with evaluation(self.chain), torch.no_grad():
             return int(self.chain(like.new_zeros(1, 3, side, side)).shape[1])
 
+    def takes(self, size: int) -> bool:
+        """Return whether images of ``size`` pixels a side go through."""
+        like = next(self.chain.parameters())
+        with evaluation(self.chain), torch.no_grad():
+            try:
+                self.chain(like.new_zeros(1, 3, size, size))
+            except (AssertionError, RuntimeError, ValueError):
+                return False
+        return True
+
     def layer_ids(self) -> dict[str, int]:
         """Return the layer number of each parameter of the chain, 0 nearest the input."""
         return {

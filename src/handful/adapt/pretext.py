@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,10 @@ class Verdict:
     value: Estimate
     warn: bool
     sentence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return {**vars(self), "value": self.value.as_dict()}
 
 
 def check_pretext(
@@ -166,7 +171,7 @@ def _rotation(sample: _Sample) -> Verdict:
     if value.high < _UPRIGHT:
         advice = (
             "Orientation means little in these images, so predicting rotations has little to "
-            "teach. Take another method, and let its views be turned as well (turn=True)."
+            "teach. Take another method, and let its views be turned as well (--turn)."
         )
     elif value.low < _UPRIGHT:
         advice = "Some of these images have an upright; predicting rotations may teach little."
@@ -202,9 +207,7 @@ def _colour(sample: _Sample, jitter: float, grayscale: float) -> Verdict:
     if better != "colours alone":
         evidence += f" By colours alone it is right in {alone:.0%}."
     warn = low > _LOST
-    advice = (
-        "Jitter destroys what tells the classes apart. Take jitter=0.1 or less, and grayscale=0."
-    )
+    advice = "Jitter destroys what tells the classes apart. Take --jitter 0.1 or less, and --grayscale 0."
     return Verdict("colour", value, warn, f"{evidence} {advice}" if warn else evidence)
 
 
@@ -220,7 +223,7 @@ def _colour_share(X: Float32, jittered: Float32) -> Verdict:
     sentence = (
         f"Jitter moves a vector by {value.percent} of the squared distance between two images. "
         "Without labels it cannot be told whether colour makes the class: if it does, take "
-        "jitter=0.1 or less, and grayscale=0."
+        "--jitter 0.1 or less, and --grayscale 0."
     )
     return Verdict("colour", value, False, sentence)
 
@@ -237,7 +240,7 @@ def _crops(sample: _Sample, scale: float) -> Verdict:
         f"{value.percent} (chance 50 %)."
     )
     warn = value.high < _KEPT
-    advice = "Such crops lose what is in the image. Take larger ones, scale=0.6."
+    advice = "Such crops lose what is in the image. Take larger ones, --scale 0.6."
     return Verdict("crops", value, warn, f"{evidence} {advice}" if warn else evidence)
 
 

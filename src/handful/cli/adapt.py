@@ -76,8 +76,8 @@ def _views(*, strong: bool) -> Callable[[Command], Command]:
 
 def _own(given: dict[str, Any]) -> dict[str, Any]:
     """Take the options of the views out of those given."""
-    names = ("scale", "jitter", "grayscale", "turn")
-    return {name: value for name in names if (value := given.pop(name, None)) not in (None, False)}
+    own = {name: given.pop(name, None) for name in ("scale", "jitter", "grayscale", "turn")}
+    return {name: value for name, value in own.items() if value is not None and value is not False}
 
 
 def _run(
@@ -147,8 +147,8 @@ def adapt() -> None:
 @click.option(
     "--cutmix", type=click.FloatRange(0), default=0.0, show_default=True, help="0 for none."
 )
-@click.option("--folds", type=click.IntRange(1, 4), default=1, show_default=True,
-              help="Quarters of the labels to measure on, each by a training of its own.")  # fmt: skip
+@click.option("--folds", type=click.IntRange(1, 4),
+              help="Quarters of the labels to measure on, one by one. [default: 1, under 100 labels 4]")  # fmt: skip
 def finetune(
     images: Path, train: str, naive: bool, gradual: bool, rate_decay: float, towards: float, mixup: float,
     cutmix: float, **given: Any,
@@ -164,7 +164,8 @@ def finetune(
 
 @adapt.command()
 @_common
-@_views(strong=False)
+@click.option("--scale", type=click.FloatRange(0, 1, min_open=True),
+              help="Smallest share of an image's area in a view. [default: 0.5]")  # fmt: skip
 def rotation(images: Path, **given: Any) -> None:
     """Learn to tell by how much an image was turned (RotNet). Useless where nothing is upright."""
     _run("rotation", images, _own(given), **given)
@@ -215,15 +216,13 @@ def check(
     images: Path, project_dir: Path | None, as_json: bool, quiet: bool, **backbone: Any
 ) -> None:
     """Say whether rotation, colour and crops mean anything in these images. Takes half a minute."""
-    from dataclasses import asdict
-
     from handful.jobs import check_images
 
     verdicts = check_images(
         images, backbone=backbone_choice(backbone), project_dir=project_dir, quiet=quiet or as_json
     )
     if as_json:
-        echo_json([asdict(verdict) for verdict in verdicts])
+        echo_json([verdict.as_dict() for verdict in verdicts])
         return
     for verdict in verdicts:
         click.echo(f"{'careful' if verdict.warn else 'fine':8}{verdict.what}: {verdict.sentence}")

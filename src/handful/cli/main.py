@@ -106,7 +106,7 @@ def main(ctx: click.Context) -> None:
     ctx.default_map = read_settings(Path(SETTINGS_FILE))
 
 
-def read_settings(path: Path) -> dict[str, dict[str, Any]]:
+def read_settings(path: Path) -> dict[str, Any]:
     """Return the options of the settings file by command, checked by name."""
     if not path.is_file():
         return {}
@@ -114,34 +114,52 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
         sections = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path} is not readable TOML: {error}.") from error
-    problems = [
-        problem for name, options in sections.items() for problem in _problems(name, options)
-    ]
+    problems: list[str] = []
+    settings = _read_group(main, sections, "", problems)
     if problems:
         raise click.ClickException(f"{path}: {'; '.join(problems)}.")
-    return {
-        name: {_keys(name)[key.replace("_", "-")]: value for key, value in options.items()}
-        for name, options in sections.items()
-    }
+    return settings
 
 
-def _problems(name: str, options: Any) -> list[str]:
+def _read_group(
+    group: click.Group, sections: dict[str, Any], prefix: str, problems: list[str]
+) -> dict[str, Any]:
+    """Return the options of a group's commands as click names them; add what is wrong to ``problems``."""
     from handful.core import did_you_mean
 
-    command = main.commands.get(name)
-    if command is None or not isinstance(options, dict):
-        return [f"no command {name!r}{did_you_mean(name, main.commands)}"]
-    known = _keys(name)
-    return [
+    found = {}
+    for name, options in sections.items():
+        command = group.commands.get(name)
+        if command is None or not isinstance(options, dict):
+            problems.append(f"no command {prefix + name!r}{did_you_mean(name, group.commands)}")
+        elif isinstance(command, click.Group):
+            found[name] = _read_group(command, options, f"{prefix}{name}.", problems)
+        else:
+            found[name] = _read_options(command, options, prefix + name, problems)
+    return found
+
+
+def _read_options(
+    command: click.Command, options: dict[str, Any], name: str, problems: list[str]
+) -> dict[str, Any]:
+    from handful.core import did_you_mean
+
+    known = _keys(command)
+    problems += [
         f"[{name}] has no option {key!r}{did_you_mean(key.replace('_', '-'), known)}"
         for key in options
         if key.replace("_", "-") not in known
     ]
+    return {
+        known[key.replace("_", "-")]: value
+        for key, value in options.items()
+        if key.replace("_", "-") in known
+    }
 
 
-def _keys(name: str) -> dict[str, str]:
+def _keys(command: click.Command) -> dict[str, str]:
     """Return what each long option of a command is called in the file and in the code."""
-    options = (p for p in main.commands[name].params if isinstance(p, click.Option))
+    options = (p for p in command.params if isinstance(p, click.Option))
     return {option.opts[-1].lstrip("-"): option.name or "" for option in options}
 
 

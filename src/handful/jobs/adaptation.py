@@ -31,7 +31,8 @@ _RECIPES = {
     "predictive": Recipe(steps=1, batch_size=128, rate=1e-3, weight_decay=0.01, ema=0.99),
 }
 _SELF_SUPERVISED = Recipe(steps=1, batch_size=64, rate=1e-3, weight_decay=0.01, ema=0.99)
-_RATE_ON, _BATCH_ON = 3e-4, 64  # where pretrained weights go on learning
+_FEW_LABELS = 100
+_RATE_ON = 3e-4  # where pretrained weights go on learning
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ class Adaptation:
         Highest learning rate.
     scratch : bool, default=False
         Begin with random weights.
-    folds : int, default=1
+    folds : int, optional
         Of fine-tuning: how many of four parts of the labels are held out in
         turn, each by a training of its own, before all labels are trained on.
+        By default one, and all four under 100 labels, where one part would
+        hold too few to tell.
     anyway : bool, default=False
         Keep a backbone that measuring shows to be no better.
     options : mapping, default={}
@@ -67,7 +70,7 @@ class Adaptation:
     batch_size: int | None = None
     rate: float | None = None
     scratch: bool = False
-    folds: int = 1
+    folds: int | None = None
     anyway: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     hardware: Hardware = field(default_factory=Hardware)
@@ -78,6 +81,11 @@ def check_method(method: str) -> None:
     if method not in METHODS:
         known = ", ".join(METHODS)
         raise ValueError(f"No method {method!r}{did_you_mean(method, METHODS)}. Expected {known}.")
+
+
+def n_folds(settings: Adaptation, n_labels: int) -> int:
+    """Return how many parts of the labels are measured on."""
+    return settings.folds or (4 if n_labels < _FEW_LABELS else 1)
 
 
 def train_side(method: str, settings: Adaptation, own: int) -> int:
@@ -91,9 +99,7 @@ def recipe_of(method: str, settings: Adaptation, random_state: int) -> Recipe:
     changes: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
     recipe = _RECIPES.get(method, _SELF_SUPERVISED)
     if method != SUPERVISED and not settings.scratch:
-        recipe = replace(
-            recipe, rate=_RATE_ON, batch_size=min(recipe.batch_size, _BATCH_ON), frozen_norms=True
-        )
+        recipe = replace(recipe, rate=_RATE_ON, frozen_norms=True)
     return replace(recipe, random_state=random_state, **changes)
 
 
@@ -139,7 +145,9 @@ def _finetune(
     from handful.adapt import FineTune, FineTuning, probe_head
 
     how = FineTuning(**settings.options)
-    start = probe_head(vectors, targets) if how.probe_first and not settings.scratch else None
+    if settings.scratch:  # nothing to keep, and nothing to average with
+        how = replace(how, probe_first=False, frozen_norms=False, towards=1.0)
+    start = probe_head(vectors, targets) if how.probe_first else None
     return FineTune(network, n_classes=int(targets.max()) + 1, size=size, how=how, start=start)
 
 

@@ -12,13 +12,11 @@ from handful.backbones import OnnxBackbone, load_saved
 from handful.core import BackboneError, Bool, Float32, listed
 from handful.embeddings import VectorStore, embed
 from handful.heads import LinearProbe, TemperatureScaled
-from handful.jobs.backbone import BackboneChoice
+from handful.jobs.backbone import RUN_RECORD, BackboneChoice
 from handful.jobs.labelled import Labelled
 from handful.jobs.workspace import Workspace
 from handful.measure import BeforeAfter, Fold, before_after
 from handful.project import Image
-
-RESULT = "adapt.json"  # in a run's folder
 
 
 def vectors_of(
@@ -58,7 +56,9 @@ class AdaptedRun:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.facts: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            self.facts: dict[str, Any] = json.loads(
+                (folder / RUN_RECORD).read_text(encoding="utf-8")
+            )
             self.origin = _choice(self.facts["origin"])
             self.folds: list[dict[str, Any]] = self.facts.get("folds", [])
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -70,23 +70,14 @@ class AdaptedRun:
     def splits(self, work: Workspace, data: Labelled, *, quiet: bool = False) -> list[Fold] | None:
         """Return the folds in which a label that the backbone saw is never tested.
 
-        None for a backbone that saw no label: it is measured like any other.
-        An image labelled since the run was seen by none of its backbones, and
-        is tested with the first.
-
-        Raises
-        ------
-        BackboneError
-            If the backbone saw labels and its run kept nothing to measure it with.
+        None for a backbone that saw no label of this folder: it is measured
+        like any other. An image labelled since the run was seen by none of its
+        backbones, and is tested with the first. Where a class has one label
+        nothing was held out; then there is no fold, and nothing is measured.
         """
         saw = work.backbone.spec.saw_labels_of
-        if not saw:
+        if not seen_labels(work, data):
             return None
-        if not self.folds:
-            raise BackboneError(
-                f"{work.backbone.spec.name!r} has seen labels of these images and its run kept no fold, so "
-                "its accuracy cannot be measured. Run `handful adapt finetune` again."
-            )
         train = np.flatnonzero(~data.is_test)
         images, groups = [data.images[row] for row in train], data.groups[train]
         free = np.array([image.hash not in saw for image in images])
@@ -117,17 +108,49 @@ class AdaptedRun:
         )  # fmt: skip
 
 
-def run_of(choice: BackboneChoice) -> AdaptedRun | None:
-    """Return the run that a chosen backbone comes from, None for any other backbone."""
+def run_of(choice: BackboneChoice, work: Workspace, data: Labelled) -> AdaptedRun | None:
+    """Return the run that a chosen backbone comes from, None for any other backbone.
+
+    Raises
+    ------
+    BackboneError
+        If the backbone saw labels of these images and nothing tells which.
+    """
     folder = Path(choice.name)
-    return AdaptedRun(folder) if (folder / RESULT).is_file() else None
+    if (folder / RUN_RECORD).is_file():
+        return AdaptedRun(folder)
+    if seen_labels(work, data):
+        raise BackboneError(
+            f"{work.backbone.spec.name!r} has seen labels of these images, and {str(folder)!r} holds no finished "
+            "run, so its accuracy could not be measured. Give the folder of the whole run, or finish it: the "
+            "same `handful adapt` command goes on where it stopped."
+        )
+    return None
+
+
+def seen_labels(work: Workspace, data: Labelled) -> bool:
+    """Return whether the workspace's backbone saw the label of one of these images."""
+    saw = work.backbone.spec.saw_labels_of
+    return any(image.hash in saw for image in data.images)
+
+
+def without_seen_tests(work: Workspace, data: Labelled) -> Labelled:
+    """Leave out of the test split what the backbone learnt from before it was put there."""
+    saw = work.backbone.spec.saw_labels_of
+    seen = np.array([image.hash in saw for image in data.images])
+    keep = np.flatnonzero(~(data.is_test & (seen | np.isin(data.groups, data.groups[seen]))))
+    return Labelled(
+        images=[data.images[row] for row in keep], X=data.X[keep], y=data.y[keep],
+        groups=data.groups[keep], is_test=data.is_test[keep],
+    )  # fmt: skip
 
 
 def origin_facts(choice: BackboneChoice) -> dict[str, Any]:
     """Return a choice as JSON values, to be made again."""
-    weights = None if choice.weights is None else str(choice.weights)
+    weights = None if choice.weights is None else str(choice.weights.resolve())
+    is_path = Path(choice.name).is_dir()
     return {
-        "name": choice.name, "weights": weights, "size": choice.size,
+        "name": str(Path(choice.name).resolve()) if is_path else choice.name, "weights": weights, "size": choice.size,
         "crop": list(choice.crop) if choice.crop else None,
     }  # fmt: skip
 

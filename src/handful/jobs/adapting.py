@@ -31,14 +31,16 @@ from handful.jobs.adaptation import (
     Adaptation,
     build,
     check_method,
+    n_folds,
     recipe_of,
     train_side,
 )
-from handful.jobs.adapted import RESULT, origin_facts, vectors_of
-from handful.jobs.backbone import BackboneChoice
+from handful.jobs.adapted import origin_facts, vectors_of
+from handful.jobs.backbone import RUN_RECORD, BackboneChoice
 from handful.jobs.labelled import check_labels, load_labelled
 from handful.jobs.pretext import pretext_verdicts
 from handful.jobs.reporting import as_json
+from handful.jobs.verdict import is_refused, sentence
 from handful.jobs.workspace import Workspace, open_workspace
 from handful.measure import BeforeAfter, before_after, held_out_folds
 from handful.project import Image
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 _PARTS = 4  # a measured run is trained without one part in four of the labels
 _FEWEST_IMAGES = 32
+_KEPT = ("log.jsonl", "training.svg", "network.safetensors", "backbone.onnx", "backbone.json")
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def adapt(
     )
     with opened as work:
         run = _Run(work, choice, method, settings, random_state, quiet)
-        path = run.folder / RESULT
+        path = run.folder / RUN_RECORD
         if not path.is_file() or (settings.anyway and not is_saved(run.folder)):
             facts = run.with_labels() if method == SUPERVISED else run.without_labels()
             write_atomically(
@@ -153,7 +156,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         spec = self.work.backbone.spec
-        if spec.saw_labels_of:
+        if any(image.hash in spec.saw_labels_of for image in self.work.images):
             raise AdaptError(
                 f"{spec.name!r} was trained on labels of this folder, on which what comes of it could not "
                 "be measured. Begin with the backbone that it came from."
@@ -182,7 +185,8 @@ class _Run:
         part = _Part(self, images, codes.astype(np.int64), data.X[train])
         folds, kept = [], []
         splits = held_out_folds(y, groups, n_folds=_PARTS, random_state=self.random_state)
-        for number, split in enumerate(splits[: self.settings.folds], 1):
+        parts = n_folds(self.settings, len(y))
+        for number, split in enumerate(splits[:parts], 1):
             name = f"fold-{number}"
             backbone = part.trained(self.folder / name, split.train)
             folds.append(
@@ -192,7 +196,7 @@ class _Run:
         figures = before_after(
             TemperatureScaled(LinearProbe()), data.X[train], None, y, groups=groups, folds=folds
         )
-        if self.settings.anyway or not _is_refused(figures):
+        if self.settings.anyway or not is_refused(figures):
             part.trained(self.folder, np.arange(len(y)))
         return {**self._facts(figures), "folds": kept}
 
@@ -208,9 +212,18 @@ class _Run:
         frozen = self.work.store.rows([image.hash for image in self.images])
         targets = np.array(codes, np.int64)
         verdicts = self._checked(targets)
-        part = _Part(self, self.images, targets, frozen)
-        backbone = part.trained(self.folder, np.arange(len(self.images)))
-        return {**self._facts(self._measured(backbone)), "pretext": verdicts}
+        candidate = self.folder / "candidate"
+        if is_saved(self.folder):
+            backbone = load_saved(self.folder)
+        else:
+            part = _Part(self, self.images, targets, frozen)
+            backbone = part.trained(candidate, np.arange(len(self.images)))
+        figures = self._measured(backbone)
+        if not is_saved(self.folder) and (self.settings.anyway or not is_refused(figures)):
+            for name in _KEPT:
+                write_atomically(self.folder / name, (candidate / name).read_bytes())
+            shutil.rmtree(candidate)
+        return {**self._facts(figures), "pretext": verdicts}
 
     def _checked(self, targets: Int) -> list[Verdict]:
         """Say, before time is spent, whether what the method learns from means anything here."""
@@ -249,6 +262,25 @@ class _Run:
             scratch=self.settings.scratch, preprocess=changed, random_state=self.random_state,
         )  # fmt: skip
 
+    def side_of(self, network: Network) -> int:
+        """Return the side of the views: the default, or the network's own if it takes no other.
+
+        Raises
+        ------
+        AdaptError
+            If the network takes no images of the side that was asked for.
+        """
+        own = network.preprocess.size
+        size = train_side(self.method, self.settings, own)
+        if not network.takes(size):
+            if self.settings.train_size:
+                raise AdaptError(
+                    f"{network.name!r} takes images of {own} pixels only. Leave out --train-size."
+                )
+            size = own
+        self.size = size
+        return size
+
     def planned(self, method: Any, data: TrainingData) -> Recipe:
         """Return the recipe, its steps worked out once and kept in the run."""
         from handful.adapt import Recipe, plan
@@ -256,62 +288,41 @@ class _Run:
         path = self.folder / "recipe.json"
         if not path.is_file():
             settings = self.settings
-            runs = 1 if self.method != SUPERVISED else 1 + settings.folds
+            runs = 1
+            if self.method == SUPERVISED:
+                runs += n_folds(settings, sum(image.label is not None for image in self.images))
             budget = replace(settings.budget, amount=settings.budget.amount / runs)
             if settings.budget.unit == "epochs":
                 budget = settings.budget
             recipe = recipe_of(self.method, settings, self.random_state)
             recipe = plan(method, data, recipe, budget, settings.hardware)
             write_atomically(path, json.dumps(asdict(recipe), indent=1).encode())
-        self.recipe = Recipe(**json.loads(path.read_text(encoding="utf-8")))
-        return self.recipe
+        return Recipe(**json.loads(path.read_text(encoding="utf-8")))
 
     def _facts(self, figures: BeforeAfter | None) -> dict[str, Any]:
         shutil.rmtree(self.folder / "pixels", ignore_errors=True)
         measured = figures is not None and figures.gain.is_measured
+        planned = self.folder / "recipe.json"  # where all was trained before a kill
+        recipe = self.recipe or (json.loads(planned.read_text()) if planned.is_file() else None)
         return {
             "format_version": 1, "handful": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "method": self.method, "random_state": self.random_state,
             "origin": origin_facts(_compared(self.choice, self.settings)),
             "scratch": self.settings.scratch, "train_size": self.size,
-            "recipe": self.recipe, "n_images": len(self.images),
-            "better": not _is_refused(figures) if measured else None,
+            "recipe": recipe, "n_images": len(self.images),
+            "better": not is_refused(figures) if measured else None,
             "kept": is_saved(self.folder),
             "before": figures.before if figures else None,
             "after": figures.after if figures else None,
             "gain": figures.gain if figures else None,
-            "sentence": _sentence(figures, kept=is_saved(self.folder)),
+            "sentence": sentence(figures, kept=is_saved(self.folder)),
         }  # fmt: skip
 
 
 def _compared(choice: BackboneChoice, settings: Adaptation) -> BackboneChoice:
     """Return what a new backbone has to beat: where it began, or the packaged one from scratch."""
     return BackboneChoice(size=choice.size, crop=choice.crop) if settings.scratch else choice
-
-
-def _is_refused(figures: BeforeAfter | None) -> bool:
-    return figures is not None and figures.gain.is_measured and figures.gain.value <= 0
-
-
-def _sentence(figures: BeforeAfter | None, *, kept: bool) -> str:
-    if figures is None or not figures.gain.is_measured:
-        return (
-            "Whether it is better cannot be measured: that needs two labels in each of two classes."
-        )
-    gain = figures.gain
-    points = f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
-    if gain.value <= 0:
-        verdict = (
-            "no better, and kept because that was asked for"
-            if kept
-            else "no better, so it is refused"
-        )
-    else:
-        verdict = (
-            "better" if gain.low > 0 else "better on these images, by no more than luck can give"
-        )
-    return f"A linear probe on its vectors gains {points} on {gain.n} images that it did not learn from: {verdict}."
 
 
 @dataclass
@@ -332,18 +343,22 @@ class _Part:
         run, network = self.run, self.run.network()
         targets = self.codes[rows]
         names = [self.images[row].hash for row in rows]
+        size = run.side_of(network)
         data = TrainingData(self._pixels().subset(rows), names, targets, network.mean, network.std)
-        method = build(
-            run.method,
-            network,
-            run.settings,
-            targets=targets,
-            vectors=self.frozen[rows],
-            size=run.size,
-        )
+        try:
+            method = build(
+                run.method,
+                network,
+                run.settings,
+                targets=targets,
+                vectors=self.frozen[rows],
+                size=size,
+            )
+        except (TypeError, ValueError) as error:  # an option that is unknown or out of range
+            raise AdaptError(str(error)) from error
         recipe = run.planned(method, data)
         look = None if run.method == SUPERVISED else _look(data, run)
-        train(
+        run.recipe = train(
             method, data, replace(recipe, batch_size=min(recipe.batch_size, len(rows))), folder,
             look=look, hardware=run.settings.hardware, quiet=run.quiet,
         )  # fmt: skip

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handful.backbones import DEFAULT, OnnxBackbone, load_backbone
+from handful.backbones import DEFAULT, OnnxBackbone, is_saved, load_backbone
+from handful.core import BackboneError
+
+RUN_RECORD = "adapt.json"  # in the folder of a run of `handful adapt`
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class BackboneChoice:
     Parameters
     ----------
     name : str, default="efficientnet_lite0"
-        A name of `handful backbones`.
+        A name of `handful backbones`, or the folder of a run of `handful adapt`.
     weights : Path, optional
         A weights file for a timm model.
     download : bool, default=False
@@ -45,6 +49,7 @@ class BackboneChoice:
         BackboneError
             If it cannot be loaded or a number is out of range.
         """
+        self._refuse_refused()
         changes: dict[str, Any] = {
             "tiles": self.tiles,
             "size": self.size,
@@ -56,4 +61,15 @@ class BackboneChoice:
             weights=self.weights,
             download=self.download,
             preprocess={key: value for key, value in changes.items() if value is not None},
+        )
+
+    def _refuse_refused(self) -> None:
+        """Say why a run of `handful adapt` holds no backbone."""
+        record = Path(self.name) / RUN_RECORD
+        if is_saved(Path(self.name)) or not record.is_file():
+            return
+        verdict = json.loads(record.read_text(encoding="utf-8")).get("sentence", "")
+        raise BackboneError(
+            f"The run {self.name!r} holds no backbone. {verdict} To use it all the same, give the command "
+            "that made it again with --anyway."
         )

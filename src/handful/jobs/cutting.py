@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,8 @@ def cut(
     from handful.adapt import CutSettings, Pixels, TrainingData, cut_report, load_network
 
     choice, budget = backbone or BackboneChoice(), budget or Budget(600.0, "seconds")
+    if choice.tiles > 1:
+        raise AdaptError("A backbone is cut on whole images. Leave out --tiles.")
     if budget.unit != "seconds":
         raise AdaptError("The budget of a cut is a time, such as 10m.")
     opened = open_workspace(
@@ -106,13 +109,17 @@ def cut(
             download=choice.download,
             preprocess={"size": train_size},
         )
-        preprocess = replace(network.preprocess, crop=work.backbone.spec.preprocess.crop)
+        own_settings = work.backbone.spec.preprocess
+        preprocess = replace(network.preprocess, crop=own_settings.crop, white=own_settings.white)
         hashes = [image.hash for image in own]
-        pixels = Pixels([image.path for image in own], hashes, preprocess, folder, quiet=quiet)
+        pixels = Pixels(
+            [image.path for image in own], hashes, preprocess, folder / "pixels", quiet=quiet
+        )
         report = cut_report(
             network, TrainingData(pixels, hashes, targets, network.mean, network.std), folder, settings,
             hardware=hardware, quiet=quiet,
         )  # fmt: skip
+    shutil.rmtree(folder / "pixels", ignore_errors=True)
     facts = {"format_version": 1, "random_state": random_state, **report.as_dict()}
     write_atomically(folder / "cut-report.json", json.dumps(facts, indent=1).encode())
     curves = [CutCurve(name, report.curve(arm)) for arm, name in _NAMES.items()]

@@ -15,7 +15,7 @@ from handful.bundle import Bundle, save_bundle
 from handful.core import BundleError, Estimate, ProjectError, stream
 from handful.heads import KnownScorer
 from handful.images import decode
-from handful.jobs.adapted import run_of
+from handful.jobs.adapted import run_of, without_seen_tests
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.labelled import Labelled, check_labels, load_labelled
 from handful.jobs.measuring import SETS_ALPHA, Measured, measure
@@ -127,7 +127,8 @@ def fit(
             labelled = load_labelled(work, quiet=quiet)
         check_labels(labelled, limits.max_miss[0] if limits.max_miss else None)
         with work.timed("measure"):
-            run = run_of(choice)
+            run = run_of(choice, work, labelled)
+            labelled = without_seen_tests(work, labelled)
             folds = run.splits(work, labelled, quiet=quiet) if run else None
             measured = measure(candidates, labelled, limits.max_miss, folds, random_state, quiet)
             if run and measured.validation:
