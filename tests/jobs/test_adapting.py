@@ -25,8 +25,11 @@ SMALL = BackboneChoice(size=32)
 pytestmark = pytest.mark.slow
 
 
-def run(method: str, folder: Path, *, images: int = 16, **options: Any) -> AdaptResult:
+def run(
+    method: str, folder: Path, *, images: int = 32, folds: int = 1, **options: Any
+) -> AdaptResult:
     settings = Adaptation(
+        folds=folds,
         budget=Budget(images, "images"),
         train_size=32,
         batch_size=8,
@@ -137,7 +140,7 @@ def test_too_little_to_learn_from_is_one_message(digits: Maker) -> None:
     with pytest.raises(ProjectError, match="has a label"):
         run("finetune", digits(0, classes="01", unlabelled=4, name="none"))
     with pytest.raises(AdaptError, match="too small for one step"):
-        run("finetune", few, images=1)
+        run("finetune", few, images=8)
     with pytest.raises(AdaptError, match="tiles"):
         adapt("finetune", few, backbone=BackboneChoice(tiles=2), quiet=True)
     with pytest.raises(ValueError, match="did you mean 'finetune'"):

@@ -79,7 +79,9 @@ def plan(
     """
     if not len(data.names):
         raise AdaptError("There is no image to train on.")
-    recipe = replace(recipe, batch_size=min(recipe.batch_size, len(data.names)))
+    devices = hardware.devices
+    size = min(recipe.batch_size, len(data.names))
+    recipe = replace(recipe, batch_size=max(size // devices, 1) * devices)
     seconds = None
     if budget.unit == "seconds":
         start = time.perf_counter()

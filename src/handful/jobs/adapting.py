@@ -309,7 +309,7 @@ class _Run:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "method": self.method, "random_state": self.random_state,
             "origin": origin_facts(_compared(self.choice, self.settings)),
-            "scratch": self.settings.scratch, "train_size": self.size,
+            "options": dict(self.settings.options), "scratch": self.settings.scratch, "train_size": self.size,
             "recipe": recipe, "n_images": len(self.images),
             "better": not is_refused(figures) if measured else None,
             "kept": is_saved(self.folder),

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from handful.cli import main
+from handful.cli.main import read_settings
+
+Maker = Callable[..., Path]
+METHODS = (
+    "finetune",
+    "rotation",
+    "masked",
+    "contrastive",
+    "predictive",
+    "instance",
+    "check",
+    "cut",
+)
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_explains_itself(method: str) -> None:
+    done = run("adapt", method, "--help")
+    assert done.exit_code == 0
+    assert "IMAGES" in done.output
+    assert method in run("adapt", "--help").output
+
+
+@pytest.mark.parametrize("budget", ["soon", "0s", "10"])
+def test_a_budget_that_is_none_is_a_usage_error(budget: str, tmp_path: Path) -> None:
+    done = run("adapt", "finetune", tmp_path, "--budget", budget)
+    assert done.exit_code == 2
+    assert "90s, 10m, 2h" in done.output
+
+
+@pytest.mark.skipif(HAS_TORCH, reason="torch is installed")
+@pytest.mark.parametrize("method", METHODS)
+def test_without_torch_one_message_says_what_to_install(method: str, digits: Maker) -> None:
+    done = run("adapt", method, digits(3), "-q")
+    assert done.exit_code == 1
+    assert "pip install 'handful[train]'" in done.output
+
+
+def test_settings_of_a_method_stand_in_a_section_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "handful.toml"
+    file.write_text('[adapt.finetune]\nbudget = "5m"\ntrain-size = 96\n')
+    assert read_settings(file) == {"adapt": {"finetune": {"budget": "5m", "train_size": 96}}}
+    file.write_text("[adapt.finetun]\nbudget = 3\n[adapt.cut]\nbugdet = 3\n")
+    with pytest.raises(Exception, match="no command 'adapt.finetun'") as error:
+        read_settings(file)
+    assert "[adapt.cut] has no option 'bugdet' (did you mean 'budget'?)" in str(error.value)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_TORCH, reason="needs the train extra")
+def test_what_views_are_asked_for_arrives(digits: Maker) -> None:
+    folder = digits(8, classes="012", unlabelled=6)
+    options = [
+        "--size",
+        32,
+        "--train-size",
+        32,
+        "--budget",
+        "16images",
+        "--batch-size",
+        8,
+        "--device",
+        "cpu",
+    ]
+    views = ["--grayscale", 0, "--jitter", 0, "--scale", 0.6, "--turn"]
+    done = run("adapt", "contrastive", folder, *options, *views, "--anyway", "--json")
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["options"] == {
+        "decoupled": False,
+        "scale": 0.6,
+        "jitter": 0.0,
+        "grayscale": 0.0,
+        "turn": True,
+    }
+    assert [verdict["what"] for verdict in facts["pretext"]] == ["colour", "crops"]
+    done = run("adapt", "finetune", folder, *options, "--train", "last:99")
+    assert done.exit_code == 1
+    assert "last:K" in done.output
