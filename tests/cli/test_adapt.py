@@ -57,7 +57,7 @@ def test_settings_of_a_method_stand_in_a_section_of_its_own(tmp_path: Path) -> N
     file.write_text('[adapt.finetune]\nbudget = "5m"\ntrain-size = 96\n')
     assert read_settings(file) == {"adapt": {"finetune": {"budget": "5m", "train_size": 96}}}
     file.write_text("[adapt.finetun]\nbudget = 3\n[adapt.cut]\nbugdet = 3\n")
-    with pytest.raises(Exception, match="no command 'adapt.finetun'") as error:
+    with pytest.raises(Exception, match=r"no command 'adapt\.finetun'") as error:
         read_settings(file)
     assert "[adapt.cut] has no option 'bugdet' (did you mean 'budget'?)" in str(error.value)
 

@@ -91,6 +91,9 @@ def test_worse_is_refused_and_kept_when_asked_for(
 
     worse = Estimate(-0.1, -0.2, 0.1, 5, "gain", "test")
     monkeypatch.setattr(adapting, "before_after", lambda *_, **__: BeforeAfter(worse, worse, worse))
+    unlabelled = run("instance", digits(10, classes="0123", name="more"))
+    assert "refused" in unlabelled.sentence
+    assert not (unlabelled.folder / "backbone.json").exists()
     result = run("finetune", folder)
     assert result.better is False
     assert "refused" in result.sentence
@@ -105,7 +108,7 @@ def test_worse_is_refused_and_kept_when_asked_for(
 @pytest.mark.parametrize("method", ["rotation", "masked", "contrastive", "predictive", "instance"])
 def test_methods_without_labels_use_every_image(method: str, digits: Maker) -> None:
     folder = digits(8, classes="012", unlabelled=6)
-    result = run(method, folder)
+    result = run(method, folder, anyway=True)
     spec = load_saved(result.folder).spec
     assert spec.saw_labels_of == frozenset()
     assert "42 images" in spec.pretrained_on
