@@ -126,6 +126,14 @@ def test_from_scratch_it_is_compared_with_the_packaged_backbone(digits: Maker) -
     assert load_saved(result.folder).spec.pretrained_on.startswith("42 images")
 
 
+def test_without_augmentation_frozen_blocks_are_computed_once(digits: Maker) -> None:
+    folder = digits(6, classes="012")
+    own = {"train": "last:1", "scale": 1.0, "flip": False}
+    result = run("finetune", folder, options=own, anyway=True)
+    assert result.facts["kept"]
+    assert not (result.folder / "pixels").exists()
+
+
 def test_a_finished_run_is_not_done_again(digits: Maker) -> None:
     folder = digits(8, classes="012")
     first = run("finetune", folder)

@@ -183,6 +183,13 @@ class FineTune(nn.Module):
         """Keep the progress, which decides how many blocks move in gradual unfreezing."""
         self.progress.fill_(progress)
 
+    @property
+    def can_cache(self) -> bool:
+        """Whether an image is the same in every epoch as far as the first block that trains."""
+        how = self.how
+        is_fixed = how.scale == 1 and not how.flip and not how.randaugment and not how.gradual
+        return is_fixed and self.first > 0
+
     def finish(self) -> None:
         """Put low-rank updates into the weights and average them with the start."""
         merge_lora(self.chain)

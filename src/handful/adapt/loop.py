@@ -273,12 +273,13 @@ class _Run:
         if found is not None:
             start = found[0]
             state.restore(found[1])
-        log = Log(self.folder, start) if fabric.is_global_zero else None
+        board = self.hardware.tensorboard
+        log = Log(self.folder, start, tensorboard=board) if fabric.is_global_zero else None
         if found is None and log is not None:
             self._save(state, 0, log)
         recipe, looks = self.recipe, self._look_steps()
         scaled = self.hardware.precision == "16-mixed"  # its scaler skips steps that overflow
-        saved = time.monotonic()
+        saved = begin = time.monotonic()
         quiet = self.quiet or log is None
         with Progress("train", (recipe.steps - start) * recipe.batch_size, quiet=quiet) as progress:
             for step, batch in enumerate(self._loader(fabric, method, start), start):
@@ -288,7 +289,8 @@ class _Run:
                 }
                 if not _is_finite(out["loss"]) or not (scaled or _is_finite(out["norm"])):
                     raise AdaptError(self._not_finite(step, batch))
-                progress.advance(recipe.batch_size, f"loss {out['loss']:.3f}")
+                rate = (step + 1 - start) * recipe.batch_size / (time.monotonic() - begin)
+                progress.advance(recipe.batch_size, f"loss {out['loss']:.3f}, {rate:.0f} images/s")
                 if log is None:
                     continue
                 if step + 1 in looks and self.look is not None:

@@ -167,9 +167,12 @@ class Hardware:
         ``"16-mixed"`` or ``"bf16-mixed"`` for mixed precision.
     workers : int, optional
         Processes that decode and augment; by default none on a CPU and eight on a GPU.
+    tensorboard : bool, default=False
+        Write the log for TensorBoard as well.
     """
 
     accelerator: str = "auto"
     devices: int = 1
     precision: str = "32-true"
     workers: int | None = None
+    tensorboard: bool = False

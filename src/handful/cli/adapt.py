@@ -47,6 +47,7 @@ def _common(command: Command) -> Command:
         click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="How many."),
         click.option("--precision", type=click.Choice(["32-true", "16-mixed", "bf16-mixed"]), default="32-true",
                      show_default=True, help="Mixed precision is for GPUs."),
+        click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard as well."),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
                      help="The same seed gives the same result."),
         backbone_options, project_option, json_option, quiet_option,
@@ -86,7 +87,12 @@ def _run(
     from handful.jobs import Adaptation, Hardware
     from handful.jobs import adapt as job
 
-    hardware = Hardware(given.pop("device"), given.pop("devices"), given.pop("precision"))
+    hardware = Hardware(
+        given.pop("device"),
+        given.pop("devices"),
+        given.pop("precision"),
+        tensorboard=given.pop("tensorboard"),
+    )
     seed, project_dir = given.pop("seed"), given.pop("project_dir")
     fields = ("budget", "train_size", "batch_size", "rate", "scratch", "anyway", "folds")
     settings = Adaptation(
@@ -141,6 +147,8 @@ def adapt() -> None:
               help="Factor of the rate from layer to layer towards the input.")  # fmt: skip
 @click.option("--towards", type=click.FloatRange(0, 1, min_open=True), default=0.5, show_default=True,
               help="Weight of the result in its average with the start.")  # fmt: skip
+@click.option("--no-augment", is_flag=True,
+              help="No crops and mirror images. With last:K the blocks below are computed once only.")  # fmt: skip
 @click.option(
     "--mixup", type=click.FloatRange(0), default=0.0, show_default=True, help="0 for none."
 )
@@ -150,8 +158,8 @@ def adapt() -> None:
 @click.option("--folds", type=click.IntRange(1, 4),
               help="Quarters of the labels to measure on, one by one. [default: 1, under 100 labels 4]")  # fmt: skip
 def finetune(
-    images: Path, train: str, naive: bool, gradual: bool, rate_decay: float, towards: float, mixup: float,
-    cutmix: float, **given: Any,
+    images: Path, train: str, naive: bool, gradual: bool, no_augment: bool, rate_decay: float, towards: float,
+    mixup: float, cutmix: float, **given: Any,
 ) -> None:  # fmt: skip
     """Learn from the labels: linear probe first, then all weights a little.
 
@@ -159,6 +167,8 @@ def finetune(
     """
     own = {"train": train, "probe_first": not naive, "gradual": gradual, "rate_decay": rate_decay,
            "towards": towards, "mixup": mixup, "cutmix": cutmix}  # fmt: skip
+    if no_augment:
+        own |= {"scale": 1.0, "flip": False}
     _run("finetune", images, own, **given)
 
 

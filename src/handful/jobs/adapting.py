@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful import __version__
-from handful.backbones import OnnxBackbone, is_saved, load_saved, save_backbone
+from handful.backbones import OnnxBackbone, is_saved, load_saved
 from handful.core import (
     AdaptError,
-    Array,
     Int,
     MeasureError,
     ProjectError,
@@ -29,13 +27,13 @@ from handful.jobs.adaptation import (
     PRETEXT,
     SUPERVISED,
     Adaptation,
-    build,
     check_method,
     n_folds,
     recipe_of,
     train_side,
 )
 from handful.jobs.adapted import origin_facts, vectors_of
+from handful.jobs.adapting_part import Part
 from handful.jobs.backbone import RUN_RECORD, BackboneChoice
 from handful.jobs.labelled import check_labels, load_labelled
 from handful.jobs.pretext import pretext_verdicts
@@ -43,11 +41,9 @@ from handful.jobs.reporting import as_json
 from handful.jobs.verdict import is_refused, sentence
 from handful.jobs.workspace import Workspace, open_workspace
 from handful.measure import BeforeAfter, before_after, held_out_folds
-from handful.project import Image
-from handful.report import training_plot
 
 if TYPE_CHECKING:
-    from handful.adapt import Network, Pixels, Recipe, TrainingData, Verdict
+    from handful.adapt import Network, Recipe, TrainingData, Verdict
 
 _PARTS = 4  # a measured run is trained without one part in four of the labels
 _FEWEST_IMAGES = 32
@@ -132,7 +128,7 @@ def adapt(
         quiet=quiet,
     )
     with opened as work:
-        run = _Run(work, choice, method, settings, random_state, quiet)
+        run = AdaptRun(work, choice, method, settings, random_state, quiet)
         path = run.folder / RUN_RECORD
         if not path.is_file() or (settings.anyway and not is_saved(run.folder)):
             facts = run.with_labels() if method == SUPERVISED else run.without_labels()
@@ -144,7 +140,7 @@ def adapt(
 
 
 @dataclass
-class _Run:
+class AdaptRun:
     """One adaptation of one folder."""
 
     work: Workspace
@@ -182,7 +178,7 @@ class _Run:
             raise AdaptError(
                 f"Fine-tuning needs labels of two classes. There is one, {classes[0]!r}."
             )
-        part = _Part(self, images, codes.astype(np.int64), data.X[train])
+        part = Part(self, images, codes.astype(np.int64), data.X[train])
         folds, kept = [], []
         splits = held_out_folds(y, groups, n_folds=_PARTS, random_state=self.random_state)
         parts = n_folds(self.settings, len(y))
@@ -216,7 +212,7 @@ class _Run:
         if is_saved(self.folder):
             backbone = load_saved(self.folder)
         else:
-            part = _Part(self, self.images, targets, frozen)
+            part = Part(self, self.images, targets, frozen)
             backbone = part.trained(candidate, np.arange(len(self.images)))
         figures = self._measured(backbone)
         if not is_saved(self.folder) and (self.settings.anyway or not is_refused(figures)):
@@ -323,77 +319,3 @@ class _Run:
 def _compared(choice: BackboneChoice, settings: Adaptation) -> BackboneChoice:
     """Return what a new backbone has to beat: where it began, or the packaged one from scratch."""
     return BackboneChoice(size=choice.size, crop=choice.crop) if settings.scratch else choice
-
-
-@dataclass
-class _Part:
-    """The images of a run, of which each training takes some rows."""
-
-    run: _Run
-    images: Sequence[Image]
-    codes: Int
-    frozen: Array
-
-    def trained(self, folder: Path, rows: Int) -> OnnxBackbone:
-        """Train on some rows into a folder, unless that was done, and return the exported backbone."""
-        if is_saved(folder):
-            return load_saved(folder)
-        from handful.adapt import TrainingData, export_network, read_log, save_network, train
-
-        run, network = self.run, self.run.network()
-        targets = self.codes[rows]
-        names = [self.images[row].hash for row in rows]
-        size = run.side_of(network)
-        data = TrainingData(self._pixels().subset(rows), names, targets, network.mean, network.std)
-        try:
-            method = build(
-                run.method,
-                network,
-                run.settings,
-                targets=targets,
-                vectors=self.frozen[rows],
-                size=size,
-            )
-        except (TypeError, ValueError) as error:  # an option that is unknown or out of range
-            raise AdaptError(str(error)) from error
-        recipe = run.planned(method, data)
-        look = None if run.method == SUPERVISED else _look(data, run)
-        run.recipe = train(
-            method, data, replace(recipe, batch_size=min(recipe.batch_size, len(rows))), folder,
-            look=look, hardware=run.settings.hardware, quiet=run.quiet,
-        )  # fmt: skip
-        if run.method == SUPERVISED:
-            method.finish()
-        network = self._recorded(network, names)
-        save_network(network, folder / "network.safetensors")
-        plot = training_plot(read_log(folder), f"{run.method}, {len(names)} images")
-        write_atomically(folder / "training.svg", plot.encode())
-        save_backbone(export_network(network), folder)
-        for state in [*folder.glob("state-*.safetensors"), folder / "checkpoint.json"]:
-            state.unlink(missing_ok=True)
-        return load_saved(folder)
-
-    def _pixels(self) -> Pixels:
-        from handful.adapt import Pixels
-
-        preprocess = replace(self.run.work.backbone.spec.preprocess, size=self.run.size)
-        paths, hashes = [i.path for i in self.images], [i.hash for i in self.images]
-        return Pixels(paths, hashes, preprocess, self.run.folder / "pixels", quiet=self.run.quiet)
-
-    def _recorded(self, network: Network, names: Sequence[str]) -> Network:
-        run = self.run
-        seen = f"{len(names)} images of a folder ({run.method})"
-        before = "" if run.settings.scratch else f"{network.pretrained_on}, then "
-        saw = frozenset(names) if run.method == SUPERVISED else frozenset()
-        return replace(
-            network,
-            name=f"{network.name}+{run.method}",
-            pretrained_on=before + seen,
-            saw_labels_of=saw,
-        )
-
-
-def _look(data: TrainingData, run: _Run) -> Any:
-    from handful.adapt import watch
-
-    return watch(data, run.size, random_state=run.random_state)
