@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import record
-from tiles import draw, interval, listed_images, remembered, training_data, vectors
+from tiles import draw, listed_images, remembered, training_data, vectors
 
 from handful.adapt import FineTune, FineTuning, Hardware, Network, load_network, probe_head, train
 from handful.core import Array, Int, stream
 from handful.heads import LinearProbe
 from handful.jobs.adaptation import SUPERVISED, Adaptation, recipe_of, train_side
-from handful.measure import share
+from handful.measure import paired_interval, share
 
 SETS = {
     "clothing": ("clothing/train", "clothing/test"),
@@ -84,7 +84,9 @@ def tuned(
     size = train_side(SUPERVISED, Adaptation(), network.preprocess.size)
     start = probe_head(frozen, y) if how.probe_first else None
     data = training_data(network, paths, y, size, folder)
-    method = FineTune(network, n_classes=int(y.max()) + 1, size=size, how=how, start=start)
+    method = FineTune(
+        network, n_classes=int(y.max()) + 1, n_images=len(y), size=size, how=how, start=start
+    )
     recipe = replace(recipe_of(SUPERVISED, Adaptation(), seed), steps=steps)
     train(method, data, recipe, folder / "run", hardware=CPU, quiet=True)
     method.finish()
@@ -98,47 +100,72 @@ def hits(X: Array, y: Int, X_test: Array, y_test: Int) -> list[int]:
 
 def few(state: Path, draws: int, naive_draws: int, seed: int) -> None:
     """Compare probe, default and naive fine-tuning on draws of 20 labels a class."""
-    runs: dict[str, dict[str, list[float]]] = {}
+    runs: dict[str, dict[str, list[list[int]]]] = {}
     seconds: dict[str, list[float]] = {}
     for number in range(draws):
         for name in SETS:
             paths, y, test, y_test = sampled(name, number, seed)
             key = f"{name}-{number}"
             frozen = load_network()
-            X, X_test = vectors(frozen, paths), vectors(frozen, test)
+            X = vectors(frozen, paths)
+
+            def probe() -> list[int]:
+                return hits(X, y, vectors(frozen, test), y_test)
+
             own = runs.setdefault(name, {"linear probe": [], "default": [], "naive": []})
-            own["linear probe"].append(float(np.mean(hits(X, y, X_test, y_test))))
+            own["linear probe"].append(remembered(state, f"{key}-probe", probe)["found"])
             for method, how in (("default", FineTuning()), ("naive", NAIVE)):
                 if method == "naive" and number >= naive_draws:
                     continue
 
-                def work(how: FineTuning = how, method: str = method) -> float:
+                def work(how: FineTuning = how, method: str = method) -> list[int]:
                     network = tuned(
                         paths, y, X, how, state / f"{key}-{method}", steps=STEPS, seed=seed + number
                     )
-                    return float(
-                        np.mean(hits(vectors(network, paths), y, vectors(network, test), y_test))
-                    )
+                    return hits(vectors(network, paths), y, vectors(network, test), y_test)
 
                 found = remembered(state, f"{key}-{method}", work)
                 own[method].append(found["found"])
                 seconds.setdefault(method, []).append(found["cpu_seconds"])
-    gains = {
-        n: (np.array(r["default"]) - np.array(r["linear probe"])).tolist() for n, r in runs.items()
-    }
-    mean = np.mean([gains[name] for name in SETS], axis=0).tolist()
+    table = {name: _compared(own) for name, own in runs.items()}
+    gains = {m: [t[m]["gain"] for t in table.values() if m in t] for m in ("default", "naive")}
     figures = {
         "labels_a_class": LABELS, "steps": STEPS, "images_seen": STEPS * 32, "draws": draws,
         "how": asdict(FineTuning()),
-        "unit": "accuracy in percent; 95 % t-intervals over draws, paired for gains",
-        "accuracy": {n: {m: interval(v) for m, v in r.items() if v} for n, r in runs.items()},
-        "gain": {**{n: interval(g) for n, g in gains.items()}, "mean": interval(mean)},
+        "unit": "accuracy in percent over the draws; gains over the linear probe with 95 % intervals paired by "
+        "test image, for these draws of labels",
+        "sets": table,
+        "mean": {m: _mean(found) for m, found in gains.items()},
         "cpu_seconds": {m: round(float(np.mean(s)), 1) for m, s in seconds.items()},
     }  # fmt: skip
     record.write(
         "finetune_few", figures, seed=seed, claim=__doc__.splitlines()[0], script="finetune"
     )
-    print(figures["accuracy"], figures["gain"])
+    print(figures)
+
+
+def _compared(own: dict[str, list[list[int]]]) -> dict[str, Any]:
+    """Return accuracy of each method and its gain over the probe on the same draws and images."""
+    table: dict[str, Any] = {}
+    for method, drawn in own.items():
+        if not drawn:
+            continue
+        right = np.concatenate(drawn).astype(np.float64)
+        base = np.concatenate(own["linear probe"][: len(drawn)]).astype(np.float64)
+        value, low, high = paired_interval(right - base)
+        table[method] = {
+            "accuracy": round(100 * float(right.mean()), 2),
+            "by_draw": [round(100 * float(np.mean(one)), 2) for one in drawn],
+            "gain": {"mean": round(100 * value, 2), "low": round(100 * low, 2), "high": round(100 * high, 2)},
+        }  # fmt: skip
+    return table
+
+
+def _mean(gains: list[dict[str, float]]) -> dict[str, float]:
+    """Return the mean gain over sets; the sets' intervals are independent."""
+    mean = float(np.mean([gain["mean"] for gain in gains]))
+    half = float(np.sqrt(sum(((g["high"] - g["low"]) / 2) ** 2 for g in gains)) / len(gains))
+    return {"mean": round(mean, 2), "low": round(mean - half, 2), "high": round(mean + half, 2)}
 
 
 def everything(state: Path, epochs: int, seed: int) -> None:
@@ -187,8 +214,6 @@ def ablation(state: Path, steps: int, seed: int) -> None:
 
         found = remembered(state, key, work)
         rows[name] = {"hits": found["found"], "cpu_seconds": found["cpu_seconds"]}
-    from handful.measure import paired_interval
-
     default = np.array(rows["default"]["hits"], np.float64)
     table: dict[str, Any] = {}
     for name, row in {**rows, "linear probe, frozen": {"hits": probe, "cpu_seconds": 0.0}}.items():
@@ -209,7 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["few", "all", "ablation"])
     parser.add_argument("--folder", type=Path, help="state of the benchmark (default: a new one)")
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--naive-draws", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=6, help="of `all`")
     parser.add_argument("--steps", type=int, default=100, help="of `ablation`")

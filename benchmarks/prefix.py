@@ -48,7 +48,9 @@ def main() -> None:
         network = load_network(preprocess={"size": SIDE})
         data = training_data(network, paths, y, SIDE, state)
         squares = [data.images[row].resize((SIDE, SIDE), 3) for row in range(len(y))]
-        method = FineTune(network, n_classes=10, size=SIDE, how=HOW, start=start, cached=cached)
+        method = FineTune(
+            network, n_classes=10, n_images=len(y), size=SIDE, how=HOW, start=start, cached=cached
+        )
         images: Any = squares
         if cached:
             images = cached_activations(

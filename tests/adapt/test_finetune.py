@@ -73,7 +73,12 @@ def tuned(
     given = given or data()
     net = network()
     method = FineTune(
-        net, n_classes=2, size=SIZE, how=how, start=probe_head(vectors(net, given), given.targets)
+        net,
+        n_classes=2,
+        n_images=16,
+        size=SIZE,
+        how=how,
+        start=probe_head(vectors(net, given), given.targets),
     )
     batch = min(8, len(given.names))
     recipe = Recipe(steps=steps, batch_size=batch, rate=3e-3)
@@ -89,7 +94,7 @@ def state(module: nn.Module) -> dict[str, Any]:
 def test_the_head_begins_as_the_calibrated_linear_probe() -> None:
     net, given = network(), data()
     X = vectors(net, given)
-    method = FineTune(net, n_classes=2, size=SIZE, start=probe_head(X, given.targets))
+    method = FineTune(net, n_classes=2, n_images=16, size=SIZE, start=probe_head(X, given.targets))
     smooth = normalised(torch.from_numpy(X))
     expected = TemperatureScaled(LinearProbe(power=1.0)).fit(smooth.numpy(), given.targets)
     got = method.head(smooth).detach().numpy()
@@ -136,7 +141,7 @@ def test_the_average_lies_between_start_and_end(tmp_path: Path) -> None:
 
 def test_gradual_unfreezing_begins_at_the_last_block_and_resumes_bit_equal(tmp_path: Path) -> None:
     how = FineTuning(gradual=True, towards=1.0)
-    method = FineTune(network(), n_classes=2, size=SIZE, how=how)
+    method = FineTune(network(), n_classes=2, n_images=16, size=SIZE, how=how)
     method.train()
     trains = [any(p.requires_grad for p in block.parameters()) for block in method.chain]
     assert trains == [False, False, True, False]
@@ -151,7 +156,7 @@ def test_gradual_unfreezing_begins_at_the_last_block_and_resumes_bit_equal(tmp_p
     given, recipe = data(), Recipe(steps=20, batch_size=8)
 
     def fresh() -> FineTune:
-        return FineTune(network(), n_classes=2, size=SIZE, how=how)
+        return FineTune(network(), n_classes=2, n_images=16, size=SIZE, how=how)
 
     whole, part = fresh(), fresh()
     train(whole, given, recipe, tmp_path / "whole", look=lambda chain: {}, hardware=CPU, quiet=True)
@@ -178,7 +183,7 @@ def test_cached_activations_give_the_same_loss(tmp_path: Path) -> None:
     losses = []
     for cached in (False, True):
         net = network()
-        method = FineTune(net, n_classes=2, size=SIZE, how=how, cached=cached)
+        method = FineTune(net, n_classes=2, n_images=16, size=SIZE, how=how, cached=cached)
         images: Any = squares
         if cached:
             images = cached_activations(

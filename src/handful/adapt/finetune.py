@@ -39,7 +39,7 @@ from handful.core import Array, Float32, Int
 from handful.heads import LinearProbe, TemperatureScaled
 
 _SMALL = 1e-3  # added under the square root, whose slope at 0 has no bound
-_HEAD_RATE = 1.0
+_MANY_LABELS = 50  # a class: the trained weights are kept as they are
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class FineTuning:
         Strength of RandAugment, 0 for none.
     frozen_norms : bool, default=True
         BatchNorm keeps the statistics of the pretraining.
-    towards : float, default=0.5
+    towards : float, optional
         Weight of the trained network in its average with the one it began as,
-        in (0, 1] (WiSE-FT [2]_): half way keeps most of a gain and undoes most
-        of a loss where labels are few.
+        in (0, 1] (WiSE-FT [2]_). By default half way under 50 labels a class,
+        where that keeps most of a gain and undoes most of a loss, and 1 from there.
 
     References
     ----------
@@ -92,7 +92,7 @@ class FineTuning:
     flip: bool = True
     randaugment: int = 0
     frozen_norms: bool = True
-    towards: float = 0.5
+    towards: float | None = None
 
 
 class FineTune(nn.Module):
@@ -104,6 +104,8 @@ class FineTune(nn.Module):
         Its chain is trained in place.
     n_classes : int
         At least 2.
+    n_images : int
+        Labelled ones.
     size : int
         Side of the views in pixels.
     how : FineTuning, optional
@@ -120,6 +122,7 @@ class FineTune(nn.Module):
         network: Network,
         *,
         n_classes: int,
+        n_images: int,
         size: int,
         how: FineTuning | None = None,
         start: tuple[Float32, Float32] | None = None,
@@ -137,6 +140,8 @@ class FineTune(nn.Module):
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(weight))
             self.head.bias.copy_(torch.from_numpy(bias))
+        few = n_images < _MANY_LABELS * n_classes
+        self.towards = self.how.towards or (0.5 if few else 1.0)
         self.register_buffer("progress", torch.zeros(()))
         self.view = finetune_view(
             size, scale=(self.how.scale, 1.0), flip=self.how.flip, randaugment=self.how.randaugment
@@ -174,7 +179,7 @@ class FineTune(nn.Module):
         groups = parameter_groups(self.chain, rate, weight_decay, rates)
         head = {
             "params": list(self.head.parameters()),
-            "lr": rate * _HEAD_RATE,
+            "lr": rate,
             "weight_decay": 0.0,
         }
         return [*groups, head]
@@ -193,8 +198,8 @@ class FineTune(nn.Module):
     def finish(self) -> None:
         """Put low-rank updates into the weights and average them with the start."""
         merge_lora(self.chain)
-        if self.how.towards < 1:
-            state = interpolate(self._start, self.chain.state_dict(), self.how.towards)
+        if self.towards < 1:
+            state = interpolate(self._start, self.chain.state_dict(), self.towards)
             self.chain.load_state_dict(state)
 
     def _mixed(self, x: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

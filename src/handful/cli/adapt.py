@@ -145,8 +145,9 @@ def adapt() -> None:
 )
 @click.option("--rate-decay", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
               help="Factor of the rate from layer to layer towards the input.")  # fmt: skip
-@click.option("--towards", type=click.FloatRange(0, 1, min_open=True), default=0.5, show_default=True,
-              help="Weight of the result in its average with the start.")  # fmt: skip
+@click.option("--towards",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Weight of the result in its average with the start. [default: 0.5, from 50 labels a class 1]")  # fmt: skip
 @click.option("--no-augment", is_flag=True,
               help="No crops and mirror images. With last:K the blocks below are computed once only.")  # fmt: skip
 @click.option(
@@ -158,7 +159,7 @@ def adapt() -> None:
 @click.option("--folds", type=click.IntRange(1, 4),
               help="Quarters of the labels to measure on, one by one. [default: 1, under 100 labels 4]")  # fmt: skip
 def finetune(
-    images: Path, train: str, naive: bool, gradual: bool, no_augment: bool, rate_decay: float, towards: float,
+    images: Path, train: str, naive: bool, gradual: bool, no_augment: bool, rate_decay: float, towards: float | None,
     mixup: float, cutmix: float, **given: Any,
 ) -> None:  # fmt: skip
     """Learn from the labels: linear probe first, then all weights a little.

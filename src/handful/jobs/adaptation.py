@@ -148,7 +148,14 @@ def _finetune(
     if settings.scratch:  # nothing to keep, and nothing to average with
         how = replace(how, probe_first=False, frozen_norms=False, towards=1.0)
     start = probe_head(vectors, targets) if how.probe_first else None
-    return FineTune(network, n_classes=int(targets.max()) + 1, size=size, how=how, start=start)
+    return FineTune(
+        network,
+        n_classes=int(targets.max()) + 1,
+        n_images=len(targets),
+        size=size,
+        how=how,
+        start=start,
+    )
 
 
 def _self_supervised(method: str) -> Callable[..., Any]:
