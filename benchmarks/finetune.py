@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--naive-draws", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=6, help="of `all`")
-    parser.add_argument("--steps", type=int, default=100, help="of `ablation`")
+    parser.add_argument("--steps", type=int, default=40, help="of `ablation`")
     parser.add_argument("--seed", type=int, default=20)
     asked = parser.parse_args()
     state = asked.folder or Path(tempfile.mkdtemp())
