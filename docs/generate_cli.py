@@ -26,7 +26,7 @@ prints the same.
 Results go to standard output, progress and messages to standard error. The exit code is 0 when all
 went well, 1 when the job could not be done (one message says why and what to do), 2 when the
 command was written wrongly, and 130 after Ctrl-C. Any option may also stand in a
-[settings file](../how-to/settings.md); those of `handful adapt finetune` in its section `[adapt.finetune]`.
+[settings file](../how-to/settings.md); those of a method of `handful adapt` in a section such as `[adapt.finetune]`.
 """
 
 
