@@ -144,7 +144,7 @@ class Recipe:
         --------
         >>> recipe = Recipe(steps=100)
         >>> [round(recipe.rate_at(step), 2) for step in (0, 9, 50, 99)]
-        [0.1, 1.0, 0.58, 0.0]
+        [0.1, 1.0, 0.59, 0.0]
         """
         warm = max(1, round(self.warmup * self.steps))
         if step < warm:
