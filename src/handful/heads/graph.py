@@ -10,6 +10,7 @@ from scipy import sparse
 from handful.core import Float32, Int
 from handful.embeddings import nearest
 
+N_AXES = 128  # principal axes on which rows are compared
 _TINY = np.float32(1e-30)
 
 

@@ -16,9 +16,10 @@ from handful.heads.scale import fitted_scale, informed
 from handful.heads.vectors import add_transform, transformed
 
 POWER = 0.5
+PENALTY = 0.5  # of the ridge regression, in units of the mean squared length of a row
 _N_FOLDS = 10
 _RELATIVE_RANK = 1e-6  # squared singular values below this times the largest are rounding
-_USUAL_SCALE = 12.0  # of ridge scores, as for labelled rows alone
+USUAL_SCALE = 12.0  # of ridge scores, as for labelled rows alone
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def cross_fitted(codes: Int, n_classes: int, scores: Callable[[Int, Int], Float6
     return out
 
 
-def scale_of(scores: Float64, codes: Int, *, centre: float = _USUAL_SCALE) -> float:
+def scale_of(scores: Float64, codes: Int, *, centre: float = USUAL_SCALE) -> float:
     """Return the factor that turns held-out scores into calibrated logits."""
     rows = informed(codes)
     return fitted_scale(scores[rows], codes[rows], centre=centre)[0]

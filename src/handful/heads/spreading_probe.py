@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import onnx
@@ -186,9 +186,7 @@ def _verdict(logits: Float32, probe_logits: Float32, codes: Int) -> Verdict:
     ours, plain = softmax(logits), softmax(scale * probe_logits)
     difference = (ours - plain)[rows, codes[rows]].astype(np.float64)
     gain = float(difference.mean())
-    half = float(
-        stats.t.ppf(0.95, len(rows) - 1) * difference.std(ddof=1) / np.sqrt(len(rows))
-    )
+    half = float(stats.t.ppf(0.95, len(rows) - 1) * difference.std(ddof=1) / np.sqrt(len(rows)))
     harm = gain + half < 0
     kept = "probe" if harm else "spreading"
     return Verdict(
