@@ -26,7 +26,7 @@ def test_the_default_is_listed_first_and_is_here() -> None:
     ("name", "message"),
     [
         ("efficientnet_lite", r"did you mean 'efficientnet_lite0'\?"),
-        ("timm:", "Write 'efficientnet_lite0', 'timm:NAME' or 'onnx:FILE'"),
+        ("timm:", "Write 'efficientnet_lite0', 'timm:NAME', 'onnx:FILE' or the folder"),
         ("onnx:nowhere.onnx", "No such file: 'nowhere.onnx'"),
     ],
 )

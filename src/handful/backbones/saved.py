@@ -59,7 +59,14 @@ def load_saved(folder: Path, preprocess: dict[str, Any] | None = None) -> OnnxBa
         )  # fmt: skip
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise BackboneError(f"The run in {str(folder)!r} is damaged: {error}.") from error
-    backbone = OnnxBackbone(model, spec)
+    try:
+        backbone = OnnxBackbone(model, spec)
+    except BackboneError:
+        raise
+    except Exception as error:  # ONNX Runtime raises types of its own
+        raise BackboneError(
+            f"The graph in {str(folder)!r} does not run on images of {settings.side} px: {str(error).splitlines()[0]}"
+        ) from error
     if preprocess in (None, {}) and backbone.spec.fingerprint != record["fingerprint"]:
         raise BackboneError(f"The graph in {str(folder)!r} is not the one that was written there.")
     return backbone

@@ -39,6 +39,14 @@ class LinearRule:
         """Return logits of shape (n_samples, n_classes)."""
         return linear(transformed(X, power=POWER), self.weight, self.bias)
 
+    def blended(self, other: LinearRule, share: float) -> LinearRule:
+        """Return the mean of two rules' logits, ``share`` of this one; again a linear rule."""
+        rest = np.float32(1 - share)
+        return LinearRule(
+            np.float32(share) * self.weight + rest * other.weight,
+            np.float32(share) * self.bias + rest * other.bias,
+        )
+
     def to_onnx(self) -> onnx.ModelProto:
         """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
         form = OnnxForm("linear_rule")

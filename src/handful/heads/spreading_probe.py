@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from handful.core import Array, Float32, Float64, Int
-from handful.heads.graph import mutual_graph, spread
+from handful.heads.graph import N_AXES, mutual_graph, spread
 from handful.heads.linear_probe import LinearProbe
 from handful.heads.logits import LogitsClassifierMixin, checked_query, one_hot, softmax
-from handful.heads.pool import LinearRule, Pool, cross_fitted, scale_of
+from handful.heads.pool import PENALTY, LinearRule, Pool, cross_fitted, scale_of
 from handful.heads.scale import informed
 from handful.heads.unlabelled import (
     Prior,
@@ -26,12 +26,12 @@ from handful.heads.unlabelled import (
     in_columns,
 )
 
-_N_AXES = 128  # on which rows are neighbours, and are smoothed
-_SMOOTHING = {"alpha": 0.95, "n_steps": 15}  # of the vectors
-_AGREEING = {"alpha": 0.8, "n_steps": 12}  # of the pseudo-labels
-_FLOOR = 0.01  # added to a teacher's probability, so that none has a veto
-_SHARPNESS = 2.0
-_PENALTY = 0.5
+_VECTOR_ALPHA, _VECTOR_STEPS = 0.95, 15  # how far the vectors spread along the graph
+_LABEL_ALPHA, _LABEL_STEPS = 0.8, 12  # how far the pseudo-labels do
+_FLOOR = np.float32(0.01)  # added to a teacher's probability, so that none has a veto
+_SHARPNESS = 2
+_WORTH = 5  # unlabelled vectors that count as much as a labelled one in the last mean
+_LEAST = np.float32(1e-6)
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Verdict:
     reason : str
         One sentence.
     gain : float
-        Mean over labelled images of the probability of the true class by the
-        spreading probe, less that by the plain probe, both from fits without the
-        label, both calibrated. NaN where nothing can be compared.
+        Probability of the true class by the spreading probe less that by the plain
+        probe, mean over labelled images, both calibrated, both from fits without the
+        label; in ``[-1, 1]``. NaN where nothing could be compared, as all below.
     low, high : float
         Its 90 % t-interval over images.
     n : int
         Labelled images compared: those whose class has another label.
     accuracy, probe_accuracy : float
-        Share of them that each gets right.
+        Share of them that each gets right, a fraction.
     """
 
     kept: str
@@ -66,7 +66,77 @@ class Verdict:
 
 
 class SpreadingProbe(LogitsClassifierMixin, BaseEstimator):
-    """TODO."""
+    """Let similar unlabelled images agree on labels, and learn one linear rule from them.
+
+    Two teachers label the pool: a `LinearProbe` on the vectors, and one on vectors
+    that were averaged with their neighbours along the mutual nearest-neighbour graph
+    [1]_ [2]_, which err on different images [3]_. The mean of their log probabilities
+    spreads along the graph, where the labels stand fixed at the start; the result is
+    squared, which sharpens it. A ridge regression learns these soft labels from the
+    whole pool. The mean of its logits and those of the plain probe, weighted by how
+    many unlabelled vectors there are, is the answer: one linear classifier, which
+    needs no image of the pool to classify new ones.
+
+    Unlabelled images that show other things than the labelled ones do harm. So the
+    labelled images are classified without their labels, once with the pool and once
+    by the plain probe; when the pool is significantly worse the plain probe is kept,
+    and ``verdict_`` says so.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=15
+        Two vectors are joined when each is among so many nearest of the other, at
+        least 1. Cosine, on the first 128 principal axes of all vectors.
+    temperature : float, default=0.1
+        Divides cosines, above 0; the weight of an edge is ``exp((cosine - 1) / temperature)``.
+    class_prior : mapping of class to share, or array-like of shape (n_classes,), default=None
+        Share of every class among all images, above 0, summing to 1: the teachers'
+        answers are aligned to it. None: they are taken as they come.
+    automatic : bool, default=True
+        Keep the plain probe on evidence of harm; False always uses the pool.
+    max_unlabelled : int, default=50000
+        Of more unlabelled vectors, so many are drawn at random.
+    random_state : int, default=0
+        Seed of that draw; nothing else is random.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    verdict_ : Verdict
+    pseudo_proba_ : ndarray of shape (n_unlabelled, n_classes), float32, or None
+        The soft labels that the pool got; None where the plain probe is kept.
+    loo_logits_ : ndarray of shape (n_samples, n_classes), float32
+        Logits of every labelled vector from a fit of everything without its label,
+        its own pseudo-label not counting; of more than ten labels, from ten such
+        fits, each without a tenth of the labels. Of the plain probe where that is kept.
+    n_features_in_ : int
+
+    Notes
+    -----
+    ``benchmarks/semisupervised_vectors.py`` measures the gain, and time and memory
+    against scikit-learn.
+
+    References
+    ----------
+    .. [1] Zhou, Bousquet, Lal, Weston and Schölkopf, "Learning with Local and Global
+       Consistency", NIPS 2003. Deviations: mutual neighbours, a fixed number of steps.
+    .. [2] Wu et al., "Simplifying Graph Convolutional Networks", ICML 2019,
+       https://arxiv.org/abs/1902.07153: a linear classifier on vectors smoothed along a
+       graph. Deviation: every step keeps a share of the vector itself.
+    .. [3] Several pseudo-labellers of different kind, as in "Revisiting
+       semi-supervised learning in the era of foundation models", NeurIPS 2025,
+       https://arxiv.org/abs/2503.09707. Deviations: vectors stay frozen, labels are soft.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.repeat([[9.0, 1.0, 1.0], [1.0, 9.0, 1.0]], 20, axis=0) + rng.random((40, 3))
+    >>> head = SpreadingProbe().fit(X[[0, 20]], ["cat", "dog"], X[1:])
+    >>> head.predict([[0.5, 3.0, 0.5]])
+    array(['dog'], dtype='<U3')
+    >>> head.verdict_.kept
+    'spreading'
+    """
 
     def __init__(
         self,
@@ -86,26 +156,47 @@ class SpreadingProbe(LogitsClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Array, y: Array, X_unlabelled: Array | None = None) -> Self:
-        """Fit."""
+        """Fit the spreading probe and compare it with the plain one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Of at least 2 classes.
+        X_unlabelled : array-like of shape (n_unlabelled, n_features), default=None
+            None: the plain probe.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range or the data cannot be used.
+        """
         check_numbers(
-            self, n_neighbors=(0, 1001), temperature=(0.0, np.inf), max_unlabelled=(0, 10**9)
+            self, n_neighbors=(0, 10_000), temperature=(0.0, np.inf), max_unlabelled=(0, 10**9)
         )
         X, codes, unlabelled = checked_pool(self, X, y, X_unlabelled)
         prior = checked_prior("SpreadingProbe", self.class_prior, self.classes_)
+        probe = LinearProbe().fit(X, codes)
+        plain = LinearRule(np.ascontiguousarray(probe.coef_.T), probe.intercept_)
         if not len(unlabelled):
-            return self._keep_probe(X, codes, Verdict("probe", "There are no unlabelled vectors."))
-        teachers = _Teachers(Pool(X, unlabelled), codes, self.n_neighbors, self.temperature, prior)
-        scores = teachers.held_out()
+            verdict = Verdict("probe", "There are no unlabelled vectors.")
+            return self._keep(plain, verdict, probe.loo_logits_)
+        pool = Pool(X, unlabelled)
+        teachers = _Teachers(pool, codes, self.n_neighbors, self.temperature, prior)
+        share = len(unlabelled) / (len(unlabelled) + _WORTH * len(codes))
+        scores, probe_logits = teachers.held_out()
         scale = scale_of(scores, codes)
-        logits = (scale * scores).astype(np.float32)
-        self.verdict_ = _verdict(logits, teachers.probe_logits, codes)
-        if self.automatic and self.verdict_.kept == "probe":
-            return self._keep_probe(X, codes, self.verdict_)
+        logits = share * scale * scores + (1 - share) * probe_logits
+        verdict = _verdict(logits, probe_logits, codes, automatic=self.automatic)
+        if verdict.kept == "probe":
+            return self._keep(plain, verdict, probe.loo_logits_)
         targets = teachers.targets(np.arange(len(codes)))
-        self.rule_ = teachers.pool.rule(targets, _PENALTY, scale)
-        self.pseudo_proba_ = targets[len(codes) :]
-        self.loo_logits_ = logits
-        return self
+        rule = pool.rule(targets, PENALTY, scale).blended(plain, share)
+        return self._keep(rule, verdict, logits.astype(np.float32), targets[len(codes) :])
 
     def predict_logits(self, X: Array) -> Float32:
         """Return logits of shape (n_samples, n_classes)."""
@@ -117,16 +208,16 @@ class SpreadingProbe(LogitsClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.rule_.to_onnx()
 
-    def _keep_probe(self, X: Float32, codes: Int, verdict: Verdict) -> Self:
-        probe = LinearProbe().fit(X, codes)
-        self.verdict_, self.loo_logits_ = verdict, probe.loo_logits_
-        self.rule_ = LinearRule(np.ascontiguousarray(probe.coef_.T), probe.intercept_)
-        self.pseudo_proba_ = None
+    def _keep(
+        self, rule: LinearRule, verdict: Verdict, loo: Float32, pseudo: Float32 | None = None
+    ) -> Self:
+        self.rule_, self.verdict_ = rule, verdict
+        self.loo_logits_, self.pseudo_proba_ = loo, pseudo
         return self
 
 
 class _Teachers:
-    """Two probes that label the pool: one on its vectors, one on vectors smoothed by neighbours."""
+    """Two probes that label the pool: on its vectors, and on vectors averaged with neighbours."""
 
     def __init__(
         self,
@@ -138,64 +229,67 @@ class _Teachers:
     ) -> None:
         self.pool, self.codes, self.prior = pool, codes, prior
         self.n_classes = int(codes.max()) + 1
-        axes = pool.on_axes(_N_AXES)
+        axes = pool.on_axes(N_AXES)
         self.graph = mutual_graph(axes, n_neighbors, temperature=temperature)
-        self.smoothed = _unit(spread(self.graph, axes, **_SMOOTHING))
-        self.probe_logits = np.zeros((len(codes), self.n_classes), np.float32)
+        smoothed = spread(self.graph, axes, alpha=_VECTOR_ALPHA, n_steps=_VECTOR_STEPS)
+        length = np.linalg.norm(smoothed, axis=1, keepdims=True)
+        self.smoothed: Float32 = smoothed / np.maximum(length, np.float32(1e-30))
 
     def targets(self, kept: Int) -> Float32:
         """Return the soft label of every row, from the labels ``kept``."""
-        return self._agreed(kept, self._probe(kept))
+        return self._agreed(kept, self._proba(self.pool.rows, kept))
 
-    def held_out(self) -> Float64:
+    def held_out(self) -> tuple[Float64, Float64]:
+        """Return scores by the pool, and logits by the plain probe, from fits without the label."""
+        probe_logits = np.zeros((len(self.codes), self.n_classes))
+
         def scores(kept: Int, left_out: Int) -> Float64:
-            plain = self._probe(kept)
-            self.probe_logits[left_out] = np.log(plain[left_out] + 1e-6)
-            return self.pool.held_out(self._agreed(kept, plain), _PENALTY, left_out)
+            plain = self._proba(self.pool.rows, kept)
+            probe_logits[left_out] = np.log(plain[left_out] + _LEAST)
+            return self.pool.held_out(self._agreed(kept, plain), PENALTY, left_out)
 
-        return cross_fitted(self.codes, self.n_classes, scores)
-
-    def _probe(self, kept: Int) -> Float32:
-        return _probe_proba(self.pool.rows, kept, self.codes[kept], self.n_classes)
+        return cross_fitted(self.codes, self.n_classes, scores), probe_logits
 
     def _agreed(self, kept: Int, plain: Float32) -> Float32:
-        smooth = _probe_proba(self.smoothed, kept, self.codes[kept], self.n_classes)
+        smooth = self._proba(self.smoothed, kept)
         logits = np.log(plain + _FLOOR) + np.log(smooth + _FLOOR)
         labels = softmax(logits) if self.prior is None else aligned(logits, self.prior)
         labels[kept] = one_hot(self.codes[kept], self.n_classes)
-        agreed = spread(self.graph, labels, **_AGREEING) ** _SHARPNESS
-        return agreed / np.maximum(agreed.sum(axis=1, keepdims=True), np.float32(1e-30))
+        agreed = spread(self.graph, labels, alpha=_LABEL_ALPHA, n_steps=_LABEL_STEPS)
+        agreed /= np.maximum(agreed.sum(axis=1, keepdims=True), np.float32(1e-30))
+        agreed **= _SHARPNESS
+        return agreed / agreed.sum(axis=1, keepdims=True)
+
+    def _proba(self, rows: Float32, kept: Int) -> Float32:
+        probe = LinearProbe(power=1.0, unit_norm=False).fit(rows[kept], self.codes[kept])
+        logits = rows @ probe.coef_.T + probe.intercept_
+        return in_columns(softmax(logits), probe.classes_, self.n_classes)
 
 
-def _probe_proba(rows: Float32, kept: Int, codes: Int, n_classes: int) -> Float32:
-    probe = LinearProbe(power=1.0, unit_norm=False).fit(rows[kept], codes)
-    logits = rows @ probe.coef_.T + probe.intercept_
-    return in_columns(softmax(logits), probe.classes_, n_classes)
-
-
-def _unit(rows: Float32) -> Float32:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-30))
-
-
-def _verdict(logits: Float32, probe_logits: Float32, codes: Int) -> Verdict:
-    """Compare the probability of the true class, image by image."""
+def _verdict(logits: Float64, probe_logits: Float64, codes: Int, *, automatic: bool) -> Verdict:
+    """Compare the probabilities of the true class, image by image."""
     rows = np.flatnonzero(informed(codes))
     if len(rows) < 2:
-        return Verdict("spreading", "Too few labels to compare: unlabelled images are used.")
-    scale = scale_of(probe_logits.astype(np.float64), codes, centre=1.0)
-    ours, plain = softmax(logits), softmax(scale * probe_logits)
-    difference = (ours - plain)[rows, codes[rows]].astype(np.float64)
-    gain = float(difference.mean())
-    half = float(stats.t.ppf(0.95, len(rows) - 1) * difference.std(ddof=1) / np.sqrt(len(rows)))
-    harm = gain + half < 0
-    kept = "probe" if harm else "spreading"
-    return Verdict(
-        kept,
-        "TODO",
-        gain,
-        gain - half,
-        gain + half,
-        len(rows),
-        float((ours.argmax(1) == codes)[rows].mean()),
-        float((plain.argmax(1) == codes)[rows].mean()),
+        return Verdict("spreading", "There are too few labels to compare; the pool is used.")
+    ours, plain = (
+        softmax(scale_of(each, codes, centre=1.0) * each)[rows] for each in (logits, probe_logits)
+    )
+    truth = codes[rows]
+    true = np.arange(len(rows)), truth
+    difference = ours[true].astype(np.float64) - plain[true]
+    error = difference.std(ddof=1) / np.sqrt(len(rows))
+    gain, half = float(difference.mean()), float(stats.t.ppf(0.95, len(rows) - 1) * error)
+    kept = "probe" if automatic and gain + half < 0 else "spreading"
+    right = [float((each.argmax(axis=1) == truth).mean()) for each in (ours, plain)]
+    reason = _reason(kept, gain, half, *right, len(rows))
+    return Verdict(kept, reason, gain, gain - half, gain + half, len(rows), *right)
+
+
+def _reason(kept: str, gain: float, half: float, ours: float, plain: float, n: int) -> str:
+    effect = "do harm" if gain + half < 0 else "help" if gain - half > 0 else "make no clear change"
+    chosen = "the plain probe is kept" if kept == "probe" else "they are used"
+    return (
+        f"Unlabelled images {effect} on {n} labelled ones held out: {ours:.0%} right with them, "
+        f"{plain:.0%} without; probability of the true class {100 * gain:+.1f} points "
+        f"(90 % interval {100 * (gain - half):+.1f} to {100 * (gain + half):+.1f}); {chosen}."
     )
