@@ -41,16 +41,11 @@ ABLATIONS: dict[str, FineTuning] = {
     "no label smoothing": FineTuning(smoothing=0.0),
     "no crops": FineTuning(scale=1.0),
     "no mirror images": FineTuning(flip=False),
-    "head from 0 instead of the probe": FineTuning(probe_first=False),
     "BatchNorm follows the batch": FineTuning(frozen_norms=False),
     "not averaged with the start": FineTuning(towards=1.0),
-    "mixup 0.2": FineTuning(mixup=0.2),
-    "cutmix 1": FineTuning(cutmix=1.0),
-    "RandAugment 9": FineTuning(randaugment=9),
-    "rates decay by 0.8 a layer": FineTuning(rate_decay=0.8),
-    "gradual unfreezing": FineTuning(gradual=True),
+    "with mixup 0.2": FineTuning(mixup=0.2),
+    "with cutmix 1": FineTuning(cutmix=1.0),
     "last 4 blocks": FineTuning(train="last:4"),
-    "norms and biases": FineTuning(train="norm_and_bias"),
     "LoRA, rank 8": FineTuning(train="lora:8"),
 }
 

@@ -172,6 +172,7 @@ def test_pretext_verdicts_are_given(digits: Maker) -> None:
     assert all(verdict.value.is_measured for verdict in verdicts)
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("method", ["finetune", "contrastive"])
 def test_kill_9_at_random_moments_ends_bit_equal(
     method: str, digits: Maker, tmp_path: Path
@@ -190,15 +191,15 @@ def test_kill_9_at_random_moments_ends_bit_equal(
                "--device", "cpu", "--anyway", "-q"]  # fmt: skip
     subprocess.run([*command, str(whole), *options], check=True, stdout=subprocess.DEVNULL)
     random, killed = np.random.default_rng(), 0
-    for _ in range(30):
+    for _ in range(4):
         process = subprocess.Popen([*command, str(part), *options], stdout=subprocess.DEVNULL)
         try:
-            assert process.wait(8 + random.uniform(0, 5)) == 0
-            break
+            process.wait(random.uniform(5, 20))
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             killed += 1
+    subprocess.run([*command, str(part), *options], check=True, stdout=subprocess.DEVNULL)
     assert killed
     (a,), (b,) = (list((f / ".handful/runs").glob("adapt-*")) for f in (whole, part))
     for name in ("network.safetensors", "backbone.onnx"):
