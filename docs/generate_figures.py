@@ -192,13 +192,13 @@ def plural(n: int, noun: str) -> str:
 def _mean(row: dict[str, float]) -> str:
     """Return a mean in percent; one draw has no interval."""
     value = f"{row['mean']:.1f}"
-    return f"{value} ({row['low']:.1f}–{row['high']:.1f})" if row["n"] > 1 else value
+    return f"{value} ({row['low']:.1f}–{row['high']:.1f})" if row.get("n", 2) > 1 else value
 
 
 def _points(row: dict[str, float]) -> str:
     """Return a difference in points; one draw has no interval."""
     value = f"{row['mean']:+.1f}"
-    return f"{value} ({row['low']:+.1f} to {row['high']:+.1f})" if row["n"] > 1 else value
+    return f"{value} ({row['low']:+.1f} to {row['high']:+.1f})" if row.get("n", 2) > 1 else value
 
 
 _FIGURES: dict[str, Callable[[dict[str, Any]], str]] = {
