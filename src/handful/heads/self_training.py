@@ -153,14 +153,16 @@ class SelfTraining(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X, codes, unlabelled = checked_pool(self, X, y, X_unlabelled)
         prior = checked_prior("SelfTraining", self.class_prior, self.classes_)
         pool = Pool(X, unlabelled)
-        vectors = np.concatenate([X, unlabelled]) if self.teacher or self.student else pool.rows
+        given = self.teacher is not None or self.student is not None
+        vectors = np.concatenate([X, unlabelled]) if given else pool.rows
         training = _Training(self, pool, vectors, codes, prior)
         held_out = training.held_out()
         scale = scale_of(held_out, codes) if self.student is None else 1.0
         self.loo_logits_ = (scale * held_out).astype(np.float32)
         *_, last = training.rounds(np.arange(len(codes)))
         self.rounds_, self.pseudo_proba_ = last.history, last.proba[len(codes) :]
-        self.rule_ = last.head or pool.rule(last.targets, PENALTY, scale)
+        linear = last.head is None
+        self.rule_ = pool.rule(last.targets, PENALTY, scale) if linear else last.head
         return self
 
     def predict_logits(self, X: Array) -> Float32:
