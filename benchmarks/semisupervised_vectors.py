@@ -174,6 +174,13 @@ def met(table: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def tables(runs: dict[str, Any], draws: int) -> dict[str, Any]:
+    """Return what the draws done so far say."""
+    table = gains(runs, draws)
+    kept = [run["kept"] for run in runs.values()]
+    return {"n_draws": draws, "probe kept": kept.count("probe"), "met": met(table), "gain": table}
+
+
 def large(vectors: Path, n: int, random_state: int) -> tuple[Array, Array, Array]:
     """Return ten labels a class of EuroSAT and n unlabelled mixtures of two images."""
     X, y = load(vectors, "eurosat")
@@ -181,8 +188,11 @@ def large(vectors: Path, n: int, random_state: int) -> tuple[Array, Array, Array
     chosen = np.concatenate(
         [random.choice(np.flatnonzero(y == c), 10, replace=False) for c in np.unique(y)]
     )
-    pairs = random.integers(len(X), size=(2, n))
-    return X[chosen], y[chosen], 0.7 * X[pairs[0]] + 0.3 * X[pairs[1]]
+    pool = np.empty((n, X.shape[1]), np.float32)
+    for start in range(0, n, 1000):  # in blocks, so that making them is not the peak of memory
+        a, b = random.integers(len(X), size=(2, len(pool[start : start + 1000])))
+        pool[start : start + 1000] = np.float32(0.7) * X[a] + np.float32(0.3) * X[b]
+    return X[chosen], y[chosen], pool
 
 
 def cost(vectors: Path, method: str, n: int, random_state: int) -> None:
@@ -192,8 +202,10 @@ def cost(vectors: Path, method: str, n: int, random_state: int) -> None:
         centres = random.gamma(1.0, 1.0, (20, 384)).astype(np.float32)
         y = np.repeat(np.arange(20), 10)
         X = centres[y] + random.gamma(0.5, 2.0, (200, 384)).astype(np.float32)
-        pool = random.random((10**6, 384), dtype=np.float32)
-        pool += centres[random.integers(20, size=10**6)]
+        pool = np.empty((10**6, 384), np.float32)
+        for start in range(0, len(pool), 1000):
+            pool[start : start + 1000] = random.random((1000, 384), dtype=np.float32)
+            pool[start : start + 1000] += centres[random.integers(20, size=1000)]
     else:
         X, y, pool = large(vectors, n, random_state)
     LinearProbe().fit(X, y)
@@ -243,24 +255,23 @@ def main() -> None:
         content |= {"cost": costs, "draws": runs}
         record.write(NAME, content, seed=asked.random_state, claim=__doc__.splitlines()[0])
 
-    for name, stem in SETS.items():
-        X, y = load(asked.vectors, stem)
-        for labels in LABELS_A_CLASS:
-            for draw in range(asked.draws):
+    pools = {name: load(asked.vectors, stem) for name, stem in SETS.items()}
+    for draw in range(asked.draws):
+        for name, (X, y) in pools.items():
+            for labels in LABELS_A_CLASS:
                 key = f"{name} {labels} {draw}"
                 if key not in runs:
                     random = stream(asked.random_state, key)
                     runs[key] = one_draw(X, y, labels, random, draw < THEIR_DRAWS)
-            save()
-            print(f"{name}, {labels} labels a class: {asked.draws} draws done", flush=True)
+        save(**(tables(runs, draw + 1) if draw else {}))
+        print(f"draw {draw + 1} of {asked.draws} done", flush=True)
     for method in [*METHODS, *(["million"] if asked.million else [])]:
         if method not in costs:
             costs[method] = measured_cost(asked, method)
-            save()
+            save(**tables(runs, asked.draws))
             print(method, costs[method], flush=True)
-    table = gains(runs, asked.draws)
-    save(met=met(table), gain=table)
-    print(json.dumps(met(table), indent=1))
+    save(**tables(runs, asked.draws))
+    print(json.dumps(met(gains(runs, asked.draws)), indent=1))
 
 
 if __name__ == "__main__":
