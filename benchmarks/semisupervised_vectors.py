@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ METHODS: dict[str, Callable[[], Any]] = {
     THEIRS[0]: lambda: Concatenated(SelfTrainingClassifier(LogisticRegression(C=10))),
     THEIRS[1]: lambda: Concatenated(TheirSpreading(kernel="knn", n_neighbors=15, alpha=0.95)),
 }
-THEIR_DRAWS = 5  # of every set and number of labels: they are slow
+THEIR_DRAWS = 3  # of every set and number of labels: they are slow
 
 
 def prepared(X: Array) -> Array:
@@ -101,7 +101,7 @@ def load(vectors: Path, stem: str) -> tuple[Array, Array]:
 
 
 def one_draw(
-    X: Array, y: Array, labels: int, random: np.random.Generator, theirs: bool
+    X: Array, y: Array, labels: int, random: np.random.Generator, methods: Sequence[str]
 ) -> dict[str, Any]:
     """Return accuracy on the pool and on the images put aside, and seconds, of every method."""
     aside = random.random(len(y)) < 0.2
@@ -111,21 +111,14 @@ def one_draw(
             for c in np.unique(y)
         ]
     )
-    pool = np.setdiff1d(np.flatnonzero(~aside), chosen)
+    parts = {"pool": np.setdiff1d(np.flatnonzero(~aside), chosen), "aside": np.flatnonzero(aside)}
     out: dict[str, Any] = {}
-    for name in METHODS if theirs else ("LinearProbe", *OURS):
+    for name in methods:
         start = time.perf_counter()
-        head = METHODS[name]().fit(X[chosen], y[chosen], X[pool])
-        seconds = time.perf_counter() - start
-        right = [
-            float((head.predict(X[rows]) == y[rows]).mean())
-            for rows in (pool, np.flatnonzero(aside))
-        ]
-        out[name] = {
-            "pool": round(right[0], 5),
-            "aside": round(right[1], 5),
-            "seconds": round(seconds, 3),
-        }
+        head = METHODS[name]().fit(X[chosen], y[chosen], X[parts["pool"]])
+        seconds = round(time.perf_counter() - start, 3)
+        right = {p: float((head.predict(X[rows]) == y[rows]).mean()) for p, rows in parts.items()}
+        out[name] = {**{p: round(share, 5) for p, share in right.items()}, "seconds": seconds}
         if name == "SpreadingProbe":
             out["kept"] = head.verdict_.kept
     return out
@@ -141,27 +134,32 @@ def interval(values: Array) -> dict[str, float]:
     }
 
 
-def gains(runs: dict[str, Any], draws: int) -> dict[str, Any]:
+def gains(runs: dict[str, Any]) -> dict[str, Any]:
     """Return differences from the probe, paired by draw, by labels a class, place, method and set."""
     out: dict[str, Any] = {}
     for labels in LABELS_A_CLASS:
         for place in PLACES:
             for method in METHODS:
-                n = THEIR_DRAWS if method in THEIRS else draws
-                found = {s: _column(runs, s, labels, method, place, min(n, draws)) for s in SETS}
-                base = {
-                    s: _column(runs, s, labels, "LinearProbe", place, min(n, draws)) for s in SETS
-                }
-                differences = {s: found[s] - base[s] for s in SETS}
+                columns = {s: _column(runs, f"{s} {labels}", method, place) for s in SETS}
+                n = min(len(found) for found, _ in columns.values())
+                if n < 2:
+                    continue
+                differences = {s: (found - base)[:n] for s, (found, base) in columns.items()}
                 row: dict[str, Any] = {s: interval(differences[s]) for s in SETS}
                 row["mean"] = interval(np.mean(list(differences.values()), axis=0))
-                row["accuracy"] = {s: round(100 * float(found[s].mean()), 1) for s in SETS}
+                row["accuracy"] = {s: round(100 * float(columns[s][0].mean()), 1) for s in SETS}
+                row["draws"] = n
                 out.setdefault(str(labels), {}).setdefault(place, {})[method] = row
     return out
 
 
-def _column(runs: dict[str, Any], name: str, labels: int, method: str, place: str, n: int) -> Array:
-    return np.array([runs[f"{name} {labels} {draw}"][method][place] for draw in range(n)])
+def _column(runs: dict[str, Any], cell: str, method: str, place: str) -> tuple[Array, Array]:
+    """Return the accuracy of a method and of the probe in the draws that have both."""
+    done = [run for key, run in runs.items() if key.rpartition(" ")[0] == cell and method in run]
+    return (
+        np.array([run[method][place] for run in done]),
+        np.array([run["LinearProbe"][place] for run in done]),
+    )
 
 
 def met(table: dict[str, Any]) -> dict[str, Any]:
@@ -174,11 +172,12 @@ def met(table: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def tables(runs: dict[str, Any], draws: int) -> dict[str, Any]:
+def tables(runs: dict[str, Any]) -> dict[str, Any]:
     """Return what the draws done so far say."""
-    table = gains(runs, draws)
-    kept = [run["kept"] for run in runs.values()]
-    return {"n_draws": draws, "probe kept": kept.count("probe"), "met": met(table), "gain": table}
+    table = gains(runs)
+    kept = [run["kept"] for run in runs.values() if "kept" in run]
+    found = {"draws and sets": len(kept), "of which the probe was kept": kept.count("probe")}
+    return {"verdict": found, "met": met(table) if table else {}, "gain": table}
 
 
 def large(vectors: Path, n: int, random_state: int) -> tuple[Array, Array, Array]:
@@ -256,22 +255,24 @@ def main() -> None:
         record.write(NAME, content, seed=asked.random_state, claim=__doc__.splitlines()[0])
 
     pools = {name: load(asked.vectors, stem) for name, stem in SETS.items()}
-    for draw in range(asked.draws):
-        for name, (X, y) in pools.items():
-            for labels in LABELS_A_CLASS:
-                key = f"{name} {labels} {draw}"
-                if key not in runs:
+    for methods, draws in ((("LinearProbe", *OURS), asked.draws), (THEIRS, THEIR_DRAWS)):
+        for draw in range(draws):
+            for name, (X, y) in pools.items():
+                for labels in LABELS_A_CLASS:
+                    key = f"{name} {labels} {draw}"
+                    run = runs.setdefault(key, {})
+                    missing = [method for method in methods if method not in run]
                     random = stream(asked.random_state, key)
-                    runs[key] = one_draw(X, y, labels, random, draw < THEIR_DRAWS)
-        save(**(tables(runs, draw + 1) if draw else {}))
-        print(f"draw {draw + 1} of {asked.draws} done", flush=True)
+                    run |= one_draw(X, y, labels, random, missing) if missing else {}
+            save(**tables(runs))
+            print(f"draw {draw + 1} of {draws} done by {', '.join(methods)}", flush=True)
     for method in [*METHODS, *(["million"] if asked.million else [])]:
         if method not in costs:
             costs[method] = measured_cost(asked, method)
-            save(**tables(runs, asked.draws))
+            save(**tables(runs))
             print(method, costs[method], flush=True)
-    save(**tables(runs, asked.draws))
-    print(json.dumps(met(gains(runs, asked.draws)), indent=1))
+    save(**tables(runs))
+    print(json.dumps(met(gains(runs)), indent=1))
 
 
 if __name__ == "__main__":

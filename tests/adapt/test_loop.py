@@ -150,6 +150,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_good_weights(tmp_path):
             some_data(),
             Recipe(steps=20, batch_size=8),
             tmp_path,
+            look=lambda chain: {},
             hardware=CPU,
             quiet=True,
         )
