@@ -113,9 +113,9 @@ class Pool:
     def rule(self, targets: Float32, penalty: float, scale: float) -> LinearRule:
         """Return the ridge regression on targets as a rule for vectors, its scores times scale."""
         weight, bias = self.ridge(targets, penalty)
-        weight = scale * weight.astype(np.float64) / self._length
-        bias = scale * bias - self._mean @ weight
-        return LinearRule(weight.astype(np.float32), bias.astype(np.float32))
+        slope = scale * weight.astype(np.float64) / self._length
+        offset = scale * bias - self._mean @ slope
+        return LinearRule(slope.astype(np.float32), offset.astype(np.float32))
 
 
 def cross_fitted(codes: Int, n_classes: int, scores: Callable[[Int, Int], Float64]) -> Float64:

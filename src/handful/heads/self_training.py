@@ -228,7 +228,8 @@ class _Training:
 
     def rounds(self, kept: Int, left_out: Int | tuple[()] = ()) -> Iterator[_Taught]:
         """Yield the state after every round; rows left out never teach by a pseudo-label."""
-        proba, history = self._first(kept), []
+        proba = self._first(kept)
+        history: list[Round] = []
         fixed = one_hot(self.codes[kept], self.n_classes)
         for number in range(1, self.asked.n_rounds + 1):
             labels = proba if self.prior is None else aligned(np.log(proba + _FLOOR), self.prior)

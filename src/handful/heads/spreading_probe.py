@@ -196,7 +196,7 @@ class SpreadingProbe(LogitsClassifierMixin, BaseEstimator):
             return self._keep(plain, verdict, probe.loo_logits_)
         targets = teachers.targets(np.arange(len(codes)))
         rule = pool.rule(targets, PENALTY, scale).blended(plain, share)
-        return self._keep(rule, verdict, logits.astype(np.float32), targets[len(codes) :])
+        return self._keep(rule, verdict, logits, targets[len(codes) :])
 
     def predict_logits(self, X: Array) -> Float32:
         """Return logits of shape (n_samples, n_classes)."""
@@ -209,10 +209,10 @@ class SpreadingProbe(LogitsClassifierMixin, BaseEstimator):
         return self.rule_.to_onnx()
 
     def _keep(
-        self, rule: LinearRule, verdict: Verdict, loo: Float32, pseudo: Float32 | None = None
+        self, rule: LinearRule, verdict: Verdict, loo: Array, pseudo: Float32 | None = None
     ) -> Self:
         self.rule_, self.verdict_ = rule, verdict
-        self.loo_logits_, self.pseudo_proba_ = loo, pseudo
+        self.loo_logits_, self.pseudo_proba_ = loo.astype(np.float32), pseudo
         return self
 
 
@@ -280,9 +280,9 @@ def _verdict(logits: Float64, probe_logits: Float64, codes: Int, *, automatic: b
     error = difference.std(ddof=1) / np.sqrt(len(rows))
     gain, half = float(difference.mean()), float(stats.t.ppf(0.95, len(rows) - 1) * error)
     kept = "probe" if automatic and gain + half < 0 else "spreading"
-    right = [float((each.argmax(axis=1) == truth).mean()) for each in (ours, plain)]
-    reason = _reason(kept, gain, half, *right, len(rows))
-    return Verdict(kept, reason, gain, gain - half, gain + half, len(rows), *right)
+    right, probe_right = (float((each.argmax(axis=1) == truth).mean()) for each in (ours, plain))
+    reason = _reason(kept, gain, half, right, probe_right, len(rows))
+    return Verdict(kept, reason, gain, gain - half, gain + half, len(rows), right, probe_right)
 
 
 def _reason(kept: str, gain: float, half: float, ours: float, plain: float, n: int) -> str:
