@@ -43,10 +43,6 @@ ABLATIONS: dict[str, FineTuning] = {
     "no mirror images": FineTuning(flip=False),
     "BatchNorm follows the batch": FineTuning(frozen_norms=False),
     "not averaged with the start": FineTuning(towards=1.0),
-    "with mixup 0.2": FineTuning(mixup=0.2),
-    "with cutmix 1": FineTuning(cutmix=1.0),
-    "last 4 blocks": FineTuning(train="last:4"),
-    "LoRA, rank 8": FineTuning(train="lora:8"),
 }
 
 
