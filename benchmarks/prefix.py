@@ -31,7 +31,7 @@ from handful.adapt import (
 )
 from handful.adapt.activations import cached_activations
 
-SIDE, EPOCHS, TURNS, BATCH = 128, 2, 3, 20
+SIDE, EPOCHS, TURNS, BATCH = 128, 3, 3, 25
 HOW = FineTuning(train="last:1", scale=1.0, flip=False)
 
 

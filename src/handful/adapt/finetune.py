@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -129,7 +130,7 @@ class FineTune(nn.Module):
         cached: bool = False,
     ) -> None:
         super().__init__()
-        self.how, self.cached = how or FineTuning(), cached
+        self.how, self.cached, self.size = how or FineTuning(), cached, size
         self.network, self.chain = network, network.chain
         self._start = {key: value.clone() for key, value in self.chain.state_dict().items()}
         dim = network.dim
@@ -149,7 +150,12 @@ class FineTune(nn.Module):
 
     def augment(self, image: Any) -> tuple[Tensor, ...]:
         """Return one view; activations that were computed once are passed on as they are."""
-        return (image,) if isinstance(image, Tensor) else (self.view(image),)
+        if isinstance(image, Tensor):
+            return (image,)
+        if self._is_fixed:
+            square = image.convert("RGB").resize((self.size, self.size), Image.Resampling.BICUBIC)
+            return (torch.from_numpy(np.array(square)).permute(2, 0, 1),)
+        return (self.view(image),)
 
     def train(self, mode: bool = True) -> FineTune:
         """Set the mode; frozen BatchNorm stays in evaluation mode."""
@@ -191,9 +197,11 @@ class FineTune(nn.Module):
     @property
     def can_cache(self) -> bool:
         """Whether an image is the same in every epoch as far as the first block that trains."""
-        how = self.how
-        is_fixed = how.scale == 1 and not how.flip and not how.randaugment and not how.gradual
-        return is_fixed and self.first > 0
+        return self._is_fixed and not self.how.gradual and self.first > 0
+
+    @property
+    def _is_fixed(self) -> bool:
+        return self.how.scale == 1 and not self.how.flip and not self.how.randaugment
 
     def finish(self) -> None:
         """Put low-rank updates into the weights and average them with the start."""
