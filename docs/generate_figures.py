@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 _BLOCK = re.compile(r"(<!-- (?:figures|table): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -172,7 +174,7 @@ def prefix(figures: dict[str, Any]) -> str:
         "| what trains | seconds an epoch, whole network | on cached activations | times faster |",
         "|---|---|---|---|",
         (
-            f"| {figures['train']} | {figures['full_seconds']:.1f} | {figures['cached_seconds']:.1f} | "
+            f"| {figures['train']} | {np.median(figures['full_seconds']):.2f} | {np.median(figures['cached_seconds']):.2f} | "
             f"{faster['median']:.1f} ({faster['low']:.1f}–{faster['high']:.1f} in {faster['n']} runs) |"
         ),
         "",
