@@ -174,7 +174,8 @@ def prefix(figures: dict[str, Any]) -> str:
         "| what trains | seconds an epoch, whole network | on cached activations | times faster |",
         "|---|---|---|---|",
         (
-            f"| {figures['train']} | {np.median(figures['full_seconds']):.2f} | {np.median(figures['cached_seconds']):.2f} | "
+            f"| {figures['train']} | {np.median(figures['full_seconds']):.2f} | "
+            f"{np.median(figures['cached_seconds']):.2f} | "
             f"{faster['median']:.1f} ({faster['low']:.1f}–{faster['high']:.1f} in {faster['n']} runs) |"
         ),
         "",
