@@ -120,7 +120,5 @@ def load_backbone(
         raise BackboneError(str(error)) from error
     raise BackboneError(
         f"No backbone {name!r}{did_you_mean(name, [DEFAULT])}. Write {DEFAULT!r}, 'timm:NAME', 'onnx:FILE' "
-        "or the folder of a run of `handful adapt`; "
-        ""
-        "`handful backbones` lists them."
+        "or the folder of a run of `handful adapt`; `handful backbones` lists them."
     )

@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-import onnx
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from handful.core import Array, Float32, Float64, Int
 from handful.heads.graph import N_AXES, mutual_graph, spread
-from handful.heads.logits import LogitsClassifierMixin, checked_query, one_hot
+from handful.heads.logits import one_hot
 from handful.heads.pool import PENALTY, Pool, cross_fitted, scale_of
-from handful.heads.unlabelled import Prior, check_numbers, checked_pool, checked_prior
+from handful.heads.unlabelled import Prior, RuleMixin, check_numbers, checked_pool, checked_prior
 
 _N_STEPS = 50
 _PRIOR_STEPS = 10
 _TINY = 1e-12
 
 
-class LabelSpreading(LogitsClassifierMixin, BaseEstimator):
+class LabelSpreading(RuleMixin, BaseEstimator):
     """Spread labels along the mutual nearest-neighbour graph of all vectors.
 
     Every labelled image passes its class on to its neighbours, these to theirs [1]_.
@@ -143,16 +141,6 @@ class LabelSpreading(LogitsClassifierMixin, BaseEstimator):
         )
         self.rule_ = pool.rule(self.label_distributions_, PENALTY, scale)
         return self
-
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        X = checked_query(self, X)
-        return self.rule_.predict_logits(X)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        check_is_fitted(self)
-        return self.rule_.to_onnx()
 
     def _spread(
         self, graph: Any, codes: Int, kept: Int, prior: Float64 | None

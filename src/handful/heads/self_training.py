@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import onnx
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.utils.validation import check_is_fitted
 
 from handful.core import Array, Bool, Float32, Float64, Int
 from handful.heads.linear_probe import LinearProbe
-from handful.heads.logits import LogitsClassifierMixin, checked_query, one_hot, softmax
+from handful.heads.logits import one_hot, softmax
 from handful.heads.pool import PENALTY, USUAL_SCALE, Pool, cross_fitted, scale_of
 from handful.heads.unlabelled import (
     Prior,
+    RuleMixin,
     aligned,
     check_numbers,
     checked_pool,
@@ -44,7 +43,7 @@ class Round:
     agreement: float
 
 
-class SelfTraining(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class SelfTraining(RuleMixin, MetaEstimatorMixin, BaseEstimator):
     """Train students on the pool as a teacher labels it.
 
     The teacher is fitted on the labelled vectors. Each round it gives every
@@ -164,16 +163,6 @@ class SelfTraining(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         linear = last.head is None
         self.rule_ = pool.rule(last.targets, PENALTY, scale) if linear else last.head
         return self
-
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        X = checked_query(self, X)
-        return self.rule_.predict_logits(X)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        check_is_fitted(self)
-        return self.rule_.to_onnx()
 
     def _check(self) -> None:
         check_numbers(self, n_rounds=(0, 1001), max_unlabelled=(0, 10**9))

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import onnx
 from scipy import stats
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from handful.core import Array, Float32, Float64, Int
 from handful.heads.graph import N_AXES, mutual_graph, spread
 from handful.heads.linear_probe import LinearProbe
-from handful.heads.logits import LogitsClassifierMixin, checked_query, one_hot, softmax
+from handful.heads.logits import one_hot, softmax
 from handful.heads.pool import PENALTY, LinearRule, Pool, cross_fitted, scale_of
 from handful.heads.scale import informed
 from handful.heads.unlabelled import (
     Prior,
+    RuleMixin,
     aligned,
     check_numbers,
     checked_pool,
@@ -65,7 +64,7 @@ class Verdict:
     probe_accuracy: float = np.nan
 
 
-class SpreadingProbe(LogitsClassifierMixin, BaseEstimator):
+class SpreadingProbe(RuleMixin, BaseEstimator):
     """Let similar unlabelled images agree on labels, and learn one linear rule from them.
 
     Two teachers label the pool: a `LinearProbe` on the vectors, and one on vectors
@@ -197,16 +196,6 @@ class SpreadingProbe(LogitsClassifierMixin, BaseEstimator):
         targets = teachers.targets(np.arange(len(codes)))
         rule = pool.rule(targets, PENALTY, scale).blended(plain, share)
         return self._keep(rule, verdict, logits, targets[len(codes) :])
-
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        X = checked_query(self, X)
-        return self.rule_.predict_logits(X)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        check_is_fitted(self)
-        return self.rule_.to_onnx()
 
     def _keep(
         self, rule: LinearRule, verdict: Verdict, loo: Array, pseudo: Float32 | None = None

@@ -1,4 +1,4 @@
-"""What the semi-supervised heads ask of their input."""
+"""What the semi-supervised heads share: checks of their input, and the rule they end in."""
 
 from __future__ import annotations
 
@@ -7,12 +7,29 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_array
+import onnx
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from handful.core import Array, Float32, Float64, Int, listed, stream
-from handful.heads.logits import checked_fit, softmax
+from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query, softmax
 
 Prior = Mapping[Any, float] | Sequence[float] | Array
+
+
+class RuleMixin(LogitsClassifierMixin):
+    """A classifier that hands its vectors to ``rule_``, a fitted rule or head."""
+
+    rule_: Any
+
+    def predict_logits(self, X: Array) -> Float32:
+        """Return logits of shape (n_samples, n_classes)."""
+        X = checked_query(self, X)
+        return self.rule_.predict_logits(X)
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
+        check_is_fitted(self)
+        return self.rule_.to_onnx()
 
 
 def checked_pool(
