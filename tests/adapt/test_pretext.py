@@ -60,7 +60,7 @@ def one(images: np.ndarray, check: str, y: np.ndarray | None = None, **options: 
 def test_rotation_of_images_without_an_upright_is_warned_of() -> None:
     verdict = one(noise(120), "rotation")
     assert verdict.warn and verdict.value.low < 0.3
-    assert "chance 25 %" in verdict.sentence and "turn=True" in verdict.sentence
+    assert "chance 25 %" in verdict.sentence and "--turn" in verdict.sentence
     verdict = one(upright(60), "rotation")
     assert not verdict.warn and verdict.value.value > 0.9
     assert verdict.sentence.endswith("These images have an upright.")
@@ -70,7 +70,7 @@ def test_a_class_that_is_a_hue_is_lost_by_jitter() -> None:
     images, y = tinted(120, (140, 90, 60), (140, 82, 68))
     verdict = one(images, "colour", y)
     assert verdict.warn and verdict.value.value > 0.1
-    assert "jitter=0.1" in verdict.sentence
+    assert "--jitter 0.1" in verdict.sentence
     assert one(images, "colour", y, jitter=0.0).value.value < verdict.value.value
 
 
@@ -104,7 +104,7 @@ def test_crops_that_lose_small_things_are_warned_of() -> None:
     for image, (top, left) in zip(empty, places, strict=True):
         image[top : top + 3, left : left + 3] = 250
     verdict = one(empty, "crops")
-    assert verdict.warn and "scale=0.6" in verdict.sentence
+    assert verdict.warn and "--scale 0.6" in verdict.sentence
     colours = np.random.default_rng(1).integers(40, 216, (80, 3))
     plain = np.repeat(np.repeat(colours[:, None, None], SIDE, 1), SIDE, 2).astype(np.uint8)
     assert not one(plain, "crops").warn

@@ -111,6 +111,7 @@ def build(
     targets: Int,
     vectors: Float32,
     size: int,
+    random_state: int,
 ) -> Any:
     """Return the method, an `nn.Module`, on a network.
 
@@ -127,16 +128,22 @@ def build(
         Of the frozen network, for the head that fine-tuning begins with.
     size : int
         Side of the views in pixels.
+    random_state : int
+        Seed of the weights that are new: heads, projections and decoders.
 
     Raises
     ------
     AdaptError, ValueError
         If an option is unknown or out of range, or does not go with the network.
     """
-    if method == SUPERVISED:
-        return _finetune(network, settings, targets, vectors, size)
-    constructor = _self_supervised(method)
-    return constructor(network, n_images=len(targets), size=size, **settings.options)
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_state)
+        if method == SUPERVISED:
+            return _finetune(network, settings, targets, vectors, size)
+        constructor = _self_supervised(method)
+        return constructor(network, n_images=len(targets), size=size, **settings.options)
 
 
 def _finetune(

@@ -46,6 +46,7 @@ class Part:
                 targets=targets,
                 vectors=self.frozen[rows],
                 size=size,
+                random_state=run.random_state,
             )
         except (TypeError, ValueError) as error:  # an option that is unknown or out of range
             raise AdaptError(str(error)) from error
