@@ -7,9 +7,11 @@ from handful.heads.label_spreading import LabelSpreading
 from handful.heads.linear_probe import LinearProbe
 from handful.heads.logits import Head, softmax
 from handful.heads.open_set import KnownScorer
+from handful.heads.pooled import WithPool
 from handful.heads.prototypes import PrototypeClassifier
 from handful.heads.self_training import Round, SelfTraining
 from handful.heads.spreading_probe import SpreadingProbe, Verdict
+from handful.heads.vectors import transformed
 
 __all__ = [
     "ConformalSets",
@@ -24,5 +26,7 @@ __all__ = [
     "SpreadingProbe",
     "TemperatureScaled",
     "Verdict",
+    "WithPool",
     "softmax",
+    "transformed",
 ]
