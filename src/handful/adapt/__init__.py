@@ -23,22 +23,33 @@ if TYPE_CHECKING:
     from handful.adapt.selfsupervised.masked import Masked
     from handful.adapt.selfsupervised.predictive import Predictive
     from handful.adapt.selfsupervised.rotation import Rotation
+    from handful.adapt.semisupervised.consistency import Agreement, Consistency, Marked
+    from handful.adapt.semisupervised.noisy_student import Noise, NoisyStudent, School, Taught
+    from handful.adapt.semisupervised.variants import VARIANTS
     from handful.adapt.watching import watch
 
 _HOMES = {
+    "Agreement": "handful.adapt.semisupervised.consistency",
     "CHECKS": "handful.adapt.pretext",
+    "Consistency": "handful.adapt.semisupervised.consistency",
     "Contrastive": "handful.adapt.selfsupervised.contrastive",
     "CutReport": "handful.adapt.cut_table",
     "CutSettings": "handful.adapt.cut_parts",
     "FineTune": "handful.adapt.finetune",
     "FineTuning": "handful.adapt.finetune",
     "Instance": "handful.adapt.selfsupervised.instance",
+    "Marked": "handful.adapt.semisupervised.consistency",
     "Masked": "handful.adapt.selfsupervised.masked",
     "Network": "handful.adapt.network",
+    "Noise": "handful.adapt.semisupervised.noisy_student",
+    "NoisyStudent": "handful.adapt.semisupervised.noisy_student",
     "Pixels": "handful.adapt.pixels",
     "Predictive": "handful.adapt.selfsupervised.predictive",
     "Rotation": "handful.adapt.selfsupervised.rotation",
+    "School": "handful.adapt.semisupervised.noisy_student",
+    "Taught": "handful.adapt.semisupervised.noisy_student",
     "TrainingData": "handful.adapt.feeding",
+    "VARIANTS": "handful.adapt.semisupervised.variants",
     "Verdict": "handful.adapt.pretext",
     "as_chain": "handful.adapt.network",
     "cached_activations": "handful.adapt.activations",
@@ -56,7 +67,10 @@ _HOMES = {
 
 __all__ = [
     "CHECKS",
+    "VARIANTS",
+    "Agreement",
     "Budget",
+    "Consistency",
     "Contrastive",
     "CutReport",
     "CutSettings",
@@ -64,12 +78,17 @@ __all__ = [
     "FineTuning",
     "Hardware",
     "Instance",
+    "Marked",
     "Masked",
     "Network",
+    "Noise",
+    "NoisyStudent",
     "Pixels",
     "Predictive",
     "Recipe",
     "Rotation",
+    "School",
+    "Taught",
     "TrainingData",
     "Verdict",
     "as_chain",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from handful.adapt.order import batches, seed_of
+from handful.adapt.order import batches, mixed_batches, seed_of
 from handful.adapt.recipe import Recipe
 from handful.core import Int
 
@@ -62,11 +62,27 @@ class Batches(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         recipe = self.recipe
-        rows = batches(
-            self.data.targets, recipe.batch_size, balanced=recipe.balanced,
-            random_state=recipe.random_state, start=self.start,
-        )  # fmt: skip
-        for step, batch in zip(range(self.start, recipe.steps), rows, strict=False):
+        for step, batch in zip(range(self.start, recipe.steps), self._rows(), strict=False):
             keys = enumerate(batch)
             pairs = [(int(row), seed_of(recipe.random_state, 1, step, i)) for i, row in keys]
             yield pairs[self.rank :: self.world]
+
+    def _rows(self) -> Iterator[Int]:
+        recipe, targets = self.recipe, self.data.targets
+        seed, size = recipe.random_state, recipe.batch_size
+        if recipe.labelled_share is None:
+            return batches(
+                targets, size, balanced=recipe.balanced, random_state=seed, start=self.start
+            )
+        share = recipe.labelled_share
+        return mixed_batches(
+            targets, size, labelled_share=share, random_state=seed, start=self.start
+        )
+
+
+def collate(batch: list[tuple[tuple[Tensor, ...], int]]) -> tuple[list[Tensor], Tensor]:
+    """Return the first views of a step's images, the second ones of those that have two, …, and the rows."""
+    views, rows = zip(*batch, strict=True)
+    most = max(len(own) for own in views)
+    stacked = [torch.stack([own[k] for own in views if len(own) > k]) for k in range(most)]
+    return stacked, torch.tensor(rows)

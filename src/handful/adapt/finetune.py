@@ -136,11 +136,7 @@ class FineTune(nn.Module):
         dim = network.dim
         select_trainable(self.chain, self.how.train)
         self.first = frozen_prefix(self.chain)  # block that cached activations go into
-        self.head = nn.Linear(dim, n_classes)
-        weight, bias = start or (np.zeros((n_classes, dim)), np.zeros(n_classes))
-        with torch.no_grad():
-            self.head.weight.copy_(torch.from_numpy(weight))
-            self.head.bias.copy_(torch.from_numpy(bias))
+        self.head = linear_head(dim, n_classes, start)
         few = n_images < _MANY_LABELS * n_classes
         self.towards = self.how.towards or (0.5 if few else 1.0)
         self.register_buffer("progress", torch.zeros(()))
@@ -183,12 +179,7 @@ class FineTune(nn.Module):
         """Return the groups: slower towards the input, no decay on norms, biases and the head."""
         rates = layer_rates(self.network, self.how.rate_decay)
         groups = parameter_groups(self.chain, rate, weight_decay, rates)
-        head = {
-            "params": list(self.head.parameters()),
-            "lr": rate,
-            "weight_decay": 0.0,
-        }
-        return [*groups, head]
+        return [*groups, head_group(self.head, rate)]
 
     def after_step(self, progress: float) -> None:
         """Keep the progress, which decides how many blocks move in gradual unfreezing."""
@@ -221,6 +212,23 @@ class FineTune(nn.Module):
             other = torch.randperm(len(x), device=x.device)
             x = share * x + (1 - share) * x[other]
         return x, share * wanted + (1 - share) * wanted[other]
+
+
+def linear_head(
+    dim: int, n_classes: int, start: tuple[Float32, Float32] | None = None
+) -> nn.Linear:
+    """Return a linear head with the weight [n_classes, dim] and bias of `probe_head`, or all 0."""
+    head = nn.Linear(dim, n_classes)
+    weight, bias = start or (np.zeros((n_classes, dim)), np.zeros(n_classes))
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias))
+    return head
+
+
+def head_group(head: nn.Linear, rate: float) -> dict[str, Any]:
+    """Return the optimizer's group of a head, without decay."""
+    return {"params": list(head.parameters()), "lr": rate, "weight_decay": 0.0}
 
 
 def normalised(vectors: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from handful.adapt.checkpoint import (
     restore_optimizer,
     write_checkpoint,
 )
-from handful.adapt.feeding import Batches, TrainingData, Views
+from handful.adapt.feeding import Batches, TrainingData, Views, collate
 from handful.adapt.identity import claim, halve_batch, identity
 from handful.adapt.log import Log
 from handful.adapt.order import seed_of
@@ -47,7 +47,10 @@ class Method(Protocol):
     chain: nn.Sequential
 
     def augment(self, image: Any) -> tuple[Tensor, ...]:
-        """Return the views of one image, uint8 [3, s, s]; randomness is torch's global generator."""
+        """Return the views of one image, uint8 [3, s, s]; randomness is torch's global generator.
+
+        An image may have fewer views than another; ``views[1]`` then holds the rows that have two.
+        """
 
     def forward(
         self, views: tuple[Tensor, ...], target: Tensor, index: Tensor
@@ -261,7 +264,7 @@ class _Run:
         return DataLoader(
             Views(self.data.images, method.augment),
             batch_sampler=Batches(self.data, self.recipe, start, fabric.global_rank, fabric.world_size),
-            num_workers=workers, pin_memory=fabric.device.type == "cuda", persistent_workers=False,
+            collate_fn=collate, num_workers=workers, pin_memory=fabric.device.type == "cuda", persistent_workers=False,
         )  # fmt: skip
 
     def _work(self, fabric: Fabric, method: nn.Module) -> None:

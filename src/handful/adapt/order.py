@@ -43,6 +43,55 @@ def batches(
         epoch, first = epoch + 1, 0
 
 
+def mixed_batches(
+    targets: Int, batch_size: int, *, labelled_share: float, random_state: int, start: int = 0
+) -> Iterator[Int]:
+    """Yield the rows of every step from ``start`` on, without end: a fixed mix of labelled and unlabelled.
+
+    Each kind is gone through in rounds of its own, one after the other without a
+    gap, so that few labelled images come several times before the unlabelled ones
+    have all come once.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n,), int
+        Class numbers; -1 where there is none. There are rows of both kinds.
+    batch_size : int
+        At least 2.
+    labelled_share : float
+        Of the batch, in (0, 1); at least one row is of each kind.
+    random_state : int
+    start : int, default=0
+        First step.
+
+    Yields
+    ------
+    ndarray of shape (batch_size,), int
+        Labelled rows first, their classes equally often; then unlabelled ones.
+    """
+    labelled, others = np.flatnonzero(targets >= 0), np.flatnonzero(targets < 0)
+    n_labelled = min(max(round(labelled_share * batch_size), 1), batch_size - 1)
+    first = _rounds(targets[labelled], n_labelled, "labelled", random_state, start)
+    second = _rounds(targets[others], batch_size - n_labelled, "unlabelled", random_state, start)
+    for a, b in zip(first, second, strict=True):
+        yield np.concatenate([labelled[a], others[b]])
+
+
+def _rounds(targets: Int, count: int, name: str, random_state: int, start: int) -> Iterator[Int]:
+    """Yield ``count`` rows a step, of rounds that follow each other; classes are balanced if there are any."""
+    number, skipped = divmod(start * count, len(targets))
+    left = np.empty(0, np.int64)
+    while True:
+        while len(left) < count:
+            random = stream(random_state, f"{name} {number}")
+            rows = (
+                _balanced(targets, random) if targets[0] >= 0 else random.permutation(len(targets))
+            )
+            left, number, skipped = np.concatenate([left, rows[skipped:]]), number + 1, 0
+        yield left[:count]
+        left = left[count:]
+
+
 def _balanced(targets: Int, random: np.random.Generator) -> Int:
     """Return as many rows as there are, the classes in turn, each class's rows in random order."""
     members = [random.permutation(np.flatnonzero(targets == c)) for c in np.unique(targets)]

@@ -121,6 +121,9 @@ class Recipe:
         The chain's BatchNorm keeps the statistics it came with: to go on from
         pretrained weights. On EuroSAT at 64 pixels, statistics of the new
         images alone cost the packaged backbone 14 points.
+    labelled_share : float, optional
+        Share of the images of a step that have a label, in (0, 1), their classes
+        equally often whatever ``balanced`` says. By default images come as they are.
     random_state : int, default=0
         Seed of order, augmentation and everything random in the method.
     """
@@ -135,6 +138,7 @@ class Recipe:
     ema: float | None = 0.99
     balanced: bool = False
     frozen_norms: bool = False
+    labelled_share: float | None = None
     random_state: int = 0
 
     def rate_at(self, step: int) -> float:

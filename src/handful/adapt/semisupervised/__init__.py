@@ -1,0 +1,1 @@
+"""Learning from a few labelled images and many without a label."""
