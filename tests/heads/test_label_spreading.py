@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from sklearn import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from handful.heads import LabelSpreading, LinearProbe, SelfTraining, SpreadingProbe, softmax
+from handful.heads import (
+    LabelSpreading,
+    LinearProbe,
+    SelfTraining,
+    SpreadingProbe,
+    TemperatureScaled,
+    WithPool,
+    softmax,
+)
 from handful.heads.graph import mutual_graph, spread
 from handful.heads.label_spreading import with_class_masses
 from handful.heads.pool import Pool
@@ -231,17 +239,20 @@ def test_without_a_pool_the_spreading_probe_is_the_probe():
     assert head.pseudo_proba_ is None
 
 
-def test_a_pool_of_noise_is_found_out():
-    X, y, U, _ = few_labels(4, n_each=40, labels=8)
-    random = np.random.default_rng(0)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pool_without_gain_is_left_aside(seed):
+    X, y, U, _ = few_labels(4, n_each=40, labels=8, seed=seed)
+    random = np.random.default_rng(seed)
     noise = np.stack([random.permutation(column) for column in U.T], axis=1)
     misled = SpreadingProbe(automatic=False).fit(X, y, noise)
     head = SpreadingProbe().fit(X, y, noise)
-    if misled.verdict_.high < 0:
+    assert misled.verdict_.kept == "spreading"
+    if misled.verdict_.gain > 0:
+        assert head.verdict_ == misled.verdict_
+    else:
         assert head.verdict_.kept == "probe"
         assert "the plain probe is kept" in head.verdict_.reason
         np.testing.assert_array_equal(head.predict(U), LinearProbe().fit(X, y).predict(U))
-    assert misled.verdict_.kept == "spreading"
 
 
 def test_a_pool_of_the_same_kind_is_used_and_its_gain_reported():
@@ -255,8 +266,10 @@ def test_a_pool_of_the_same_kind_is_used_and_its_gain_reported():
 
 def test_a_given_prior_moves_the_answers():
     X, y, U, _ = few_labels(2)
-    often = SpreadingProbe(class_prior={"class 0": 0.9, "class 1": 0.1}).fit(X, y, U)
-    rarely = SpreadingProbe(class_prior=[0.1, 0.9]).fit(X, y, U)
+    often = SpreadingProbe(class_prior={"class 0": 0.9, "class 1": 0.1}, automatic=False).fit(
+        X, y, U
+    )
+    rarely = SpreadingProbe(class_prior=[0.1, 0.9], automatic=False).fit(X, y, U)
     assert often.pseudo_proba_[:, 0].mean() > rarely.pseudo_proba_[:, 0].mean()
 
 
@@ -317,3 +330,24 @@ def test_one_class_is_refused(head):
 def test_parameters_out_of_range_are_named(head, message):
     with pytest.raises(ValueError, match=message):
         head.fit(*few_labels()[:3])
+
+
+def test_a_pool_of_another_kind_is_left_aside_unless_it_clearly_helps():
+    X, y, _, _ = few_labels(4, n_each=40, labels=8)
+    _, _, other, _ = few_labels(9, n_each=40, labels=8)
+    other = other[:, ::-1].copy()
+    head = SpreadingProbe().fit(X, y, other)
+    assert head.verdict_.likeness < 0.2
+    assert head.verdict_.kept == "probe"
+    assert "of another kind" in head.verdict_.reason
+
+
+def test_clones_of_a_head_with_its_pool_share_the_pool():
+    X, y, U, _ = few_labels(3)
+    head = WithPool(SpreadingProbe(), U)
+    again = clone(TemperatureScaled(head)).fit(X, y)
+    assert again.head.X_unlabelled is U
+    expected = SpreadingProbe().fit(X, y, U)
+    np.testing.assert_array_equal(again.head_.predict_logits(U), expected.predict_logits(U))
+    np.testing.assert_array_equal(again.head_.loo_logits_, expected.loo_logits_)
+    assert again.to_onnx().graph.output

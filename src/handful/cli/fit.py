@@ -30,10 +30,21 @@ from handful.cli.options import (
 )
 @click.option(
     "--method",
-    type=click.Choice(["auto", "prototypes", "nearest_neighbours", "linear_probe"]),
+    type=click.Choice(
+        [
+            "auto",
+            "linear_probe",
+            "prototypes",
+            "nearest_neighbours",
+            "spreading_probe",
+            "label_spreading",
+            "self_training",
+        ]
+    ),
     default="auto",
     show_default=True,
-    help="Auto compares all on the same folds.",
+    help="The last three learn from unlabelled images too. Auto compares the first four on the same folds, "
+    "the fourth where unlabelled images promise a gain.",
 )
 @click.option("--max-unknown", type=click.FloatRange(0, 1, max_open=True), default=0.05, show_default=True,
               help="Share of ordinary images that may wrongly be called unknown.")  # fmt: skip

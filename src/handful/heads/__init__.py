@@ -8,6 +8,7 @@ from handful.heads.linear_probe import LinearProbe
 from handful.heads.logits import Head, softmax
 from handful.heads.open_set import KnownScorer
 from handful.heads.pooled import WithPool
+from handful.heads.pooled import WithPool
 from handful.heads.prototypes import PrototypeClassifier
 from handful.heads.self_training import Round, SelfTraining
 from handful.heads.spreading_probe import SpreadingProbe, Verdict
@@ -26,6 +27,7 @@ __all__ = [
     "SpreadingProbe",
     "TemperatureScaled",
     "Verdict",
+    "WithPool",
     "WithPool",
     "softmax",
     "transformed",

@@ -54,6 +54,8 @@ class LabelSpreading(RuleMixin, BaseEstimator):
     label_distributions_ : ndarray of shape (n_labelled + n_unlabelled, n_classes), float32
         Of every vector on the graph, the labelled ones first. A vector that no label
         reaches, such as an isolated one, has the class prior.
+    pseudo_proba_ : ndarray of shape (n_unlabelled, n_classes), float32
+        Of the unlabelled ones.
     loo_logits_ : ndarray of shape (n_samples, n_classes), float32
         Logits of every labelled vector from the linear rule learned without its label,
         spreading included; of more than ten labels, from ten such fits, each
@@ -139,6 +141,7 @@ class LabelSpreading(RuleMixin, BaseEstimator):
         self.label_distributions_, self.class_prior_ = self._spread(
             graph, codes, np.arange(len(codes)), prior
         )
+        self.pseudo_proba_ = self.label_distributions_[len(codes) :]
         self.rule_ = pool.rule(self.label_distributions_, PENALTY, scale)
         return self
 

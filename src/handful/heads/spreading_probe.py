@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from handful.core import Array, Float32, Float64, Int
 from handful.heads.graph import N_AXES, mutual_graph, spread
+from handful.heads.likeness import is_foreign, likeness
 from handful.heads.linear_probe import LinearProbe
 from handful.heads.logits import one_hot, softmax
 from handful.heads.pool import PENALTY, LinearRule, Pool, cross_fitted, scale_of
@@ -52,6 +53,9 @@ class Verdict:
         Labelled images compared: those whose class has another label.
     accuracy, probe_accuracy : float
         Share of them that each gets right, a fraction.
+    likeness : float
+        Of the labelled vectors to the pool, near one half where they were drawn from
+        it; see `handful.heads.likeness`.
     """
 
     kept: str
@@ -62,6 +66,7 @@ class Verdict:
     n: int = 0
     accuracy: float = np.nan
     probe_accuracy: float = np.nan
+    likeness: float = np.nan
 
 
 class SpreadingProbe(RuleMixin, BaseEstimator):
@@ -78,8 +83,9 @@ class SpreadingProbe(RuleMixin, BaseEstimator):
 
     Unlabelled images that show other things than the labelled ones do harm. So the
     labelled images are classified without their labels, once with the pool and once
-    by the plain probe; when the pool is significantly worse the plain probe is kept,
-    and ``verdict_`` says so.
+    by the plain probe. The pool is used where that gains; where it does not, or the
+    labelled images are strangers in the pool and the gain may be luck, the plain probe
+    is kept, and ``verdict_`` says so.
 
     Parameters
     ----------
@@ -92,7 +98,7 @@ class SpreadingProbe(RuleMixin, BaseEstimator):
         Share of every class among all images, above 0, summing to 1: the teachers'
         answers are aligned to it. None: they are taken as they come.
     automatic : bool, default=True
-        Keep the plain probe on evidence of harm; False always uses the pool.
+        Keep the plain probe where the pool gains nothing; False always uses the pool.
     max_unlabelled : int, default=50000
         Of more unlabelled vectors, so many are drawn at random.
     random_state : int, default=0
@@ -190,7 +196,8 @@ class SpreadingProbe(RuleMixin, BaseEstimator):
         scores, probe_logits = teachers.held_out()
         scale = scale_of(scores, codes)
         logits = share * scale * scores + (1 - share) * probe_logits
-        verdict = _verdict(logits, probe_logits, codes, automatic=self.automatic)
+        alike = likeness(teachers.axes[: len(codes)], teachers.axes[len(codes) :])
+        verdict = _verdict(logits, probe_logits, codes, alike, automatic=self.automatic)
         if verdict.kept == "probe":
             return self._keep(plain, verdict, probe.loo_logits_)
         targets = teachers.targets(np.arange(len(codes)))
@@ -218,9 +225,9 @@ class _Teachers:
     ) -> None:
         self.pool, self.codes, self.prior = pool, codes, prior
         self.n_classes = int(codes.max()) + 1
-        axes = pool.on_axes(N_AXES)
-        self.graph = mutual_graph(axes, n_neighbors, temperature=temperature)
-        smoothed = spread(self.graph, axes, alpha=_VECTOR_ALPHA, n_steps=_VECTOR_STEPS)
+        self.axes = pool.on_axes(N_AXES)
+        self.graph = mutual_graph(self.axes, n_neighbors, temperature=temperature)
+        smoothed = spread(self.graph, self.axes, alpha=_VECTOR_ALPHA, n_steps=_VECTOR_STEPS)
         length = np.linalg.norm(smoothed, axis=1, keepdims=True)
         self.smoothed: Float32 = smoothed / np.maximum(length, np.float32(1e-30))
 
@@ -255,11 +262,18 @@ class _Teachers:
         return in_columns(softmax(logits), probe.classes_, self.n_classes)
 
 
-def _verdict(logits: Float64, probe_logits: Float64, codes: Int, *, automatic: bool) -> Verdict:
+def _verdict(
+    logits: Float64, probe_logits: Float64, codes: Int, alike: float, *, automatic: bool
+) -> Verdict:
     """Compare the probabilities of the true class, image by image."""
+    foreign = is_foreign(alike, len(codes))
     rows = np.flatnonzero(informed(codes))
     if len(rows) < 2:
-        return Verdict("spreading", "There are too few labels to compare; the pool is used.")
+        kept = "probe" if automatic and foreign else "spreading"
+        reason = (
+            f"There are too few labels to compare{_strangers(alike, foreign)}; {_CHOSEN[kept]}."
+        )
+        return Verdict(kept, reason, likeness=alike)
     ours, plain = (
         softmax(scale_of(each, codes, centre=1.0) * each)[rows] for each in (logits, probe_logits)
     )
@@ -268,17 +282,29 @@ def _verdict(logits: Float64, probe_logits: Float64, codes: Int, *, automatic: b
     difference = ours[true].astype(np.float64) - plain[true]
     error = difference.std(ddof=1) / np.sqrt(len(rows))
     gain, half = float(difference.mean()), float(stats.t.ppf(0.95, len(rows) - 1) * error)
-    kept = "probe" if automatic and gain + half < 0 else "spreading"
+    gains = gain - half > 0 or (gain > 0 and not foreign)
+    kept = "spreading" if gains or not automatic else "probe"
     right, probe_right = (float((each.argmax(axis=1) == truth).mean()) for each in (ours, plain))
-    reason = _reason(kept, gain, half, right, probe_right, len(rows))
-    return Verdict(kept, reason, gain, gain - half, gain + half, len(rows), right, probe_right)
-
-
-def _reason(kept: str, gain: float, half: float, ours: float, plain: float, n: int) -> str:
     effect = "do harm" if gain + half < 0 else "help" if gain - half > 0 else "make no clear change"
-    chosen = "the plain probe is kept" if kept == "probe" else "they are used"
+    reason = (
+        f"Unlabelled images {effect} on {len(rows)} labelled ones held out: {right:.0%} right with them, "
+        f"{probe_right:.0%} without; probability of the true class {100 * gain:+.1f} points "
+        f"(90 % interval {100 * (gain - half):+.1f} to {100 * (gain + half):+.1f})"
+        f"{_strangers(alike, foreign)}; {_CHOSEN[kept]}."
+    )
+    return Verdict(
+        kept, reason, gain, gain - half, gain + half, len(rows), right, probe_right, alike
+    )
+
+
+_CHOSEN = {"probe": "the plain probe is kept", "spreading": "they are used"}
+
+
+def _strangers(alike: float, foreign: bool) -> str:
+    """Return the words for a pool of another kind."""
+    if not foreign:
+        return ""
     return (
-        f"Unlabelled images {effect} on {n} labelled ones held out: {ours:.0%} right with them, "
-        f"{plain:.0%} without; probability of the true class {100 * gain:+.1f} points "
-        f"(90 % interval {100 * (gain - half):+.1f} to {100 * (gain + half):+.1f}); {chosen}."
+        "; they seem to be of another kind: the labelled images are nearer to them than they are to "
+        f"each other in {alike:.0%} of cases, where half is usual"
     )

@@ -19,9 +19,11 @@ from handful.jobs.adapted import run_of, without_seen_tests
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.labelled import Labelled, check_labels, load_labelled
 from handful.jobs.measuring import SETS_ALPHA, Measured, measure
-from handful.jobs.methods import heads
-from handful.jobs.reporting import build_report, strip_names, write_run
+from handful.jobs.methods import POOLED, check_method
+from handful.jobs.reporting import as_json, build_report, strip_names, write_run
+from handful.jobs.unlabelled import UnlabelledPool, pool_of, unlabelled_facts, with_pool
 from handful.jobs.workspace import Workspace, open_workspace, project_number
+from handful.measure import Fold
 
 _OUTPUT = "model.handful"
 _VERIFIED = 16  # real images on which the bundle is compared with Python
@@ -88,8 +90,11 @@ def fit(
     output : Path or str, optional
         The model file, replaced when there is one; by default ``model.handful``
         here, which is not replaced when it was made from another folder.
-    method : {"auto", "prototypes", "nearest_neighbours", "linear_probe"}, default="auto"
-        Auto compares all on the same folds.
+    method : str, default="auto"
+        ``"linear_probe"``, ``"prototypes"``, ``"nearest_neighbours"``, or one that learns
+        from unlabelled images too: ``"spreading_probe"``, ``"label_spreading"``,
+        ``"self_training"``. Auto compares the first four on the same folds, the fourth
+        where unlabelled images promise a gain.
     backbone : BackboneChoice, optional
         The packaged one by default; the folder of a run of `handful.adapt` is
         measured on images whose labels it did not see.
@@ -113,7 +118,8 @@ def fit(
     BackboneError, StoreError, BundleError
         As their names say; the message says what to do.
     """
-    candidates, limits = heads(method), thresholds or Thresholds()
+    check_method(method)
+    limits = thresholds or Thresholds()
     choice = backbone or BackboneChoice()
     start = time.perf_counter()
     path = Path(output or _OUTPUT)
@@ -130,6 +136,10 @@ def fit(
             run = run_of(choice, work, labelled)
             labelled = without_seen_tests(work, labelled)
             folds = run.splits(work, labelled, quiet=quiet) if run else None
+        with work.timed("unlabelled"):
+            pool = _pool(work, labelled, method, folds, random_state, quiet)
+            candidates, verdict = with_pool(method, pool, labelled)
+        with work.timed("measure"):
             measured = measure(candidates, labelled, limits.max_miss, folds, random_state, quiet)
             if run and measured.validation:
                 gain = run.compare(work, labelled, folds, random_state=random_state, quiet=quiet)
@@ -142,6 +152,8 @@ def fit(
         report = build_report(
             work, labelled, head, known, measured, method=name, random_state=random_state
         )
+        facts = unlabelled_facts(pool, verdict, labelled, measured, head, name)
+        report["unlabelled"] = as_json(facts)
         work.seconds["total"] = round(time.perf_counter() - start, 3)
         report["seconds"] = dict(work.seconds)
         save_bundle(
@@ -150,6 +162,26 @@ def fit(
         )  # fmt: skip
         page, data = write_run(work, report)
         return FitResult(path, page, data, report)
+
+
+def _pool(
+    work: Workspace,
+    labelled: Labelled,
+    method: str,
+    folds: list[Fold] | None,
+    random_state: int,
+    quiet: bool,
+) -> UnlabelledPool:
+    """Return the unlabelled images to learn from.
+
+    None for a backbone that saw labels: the vectors of its folds are not those of the pool.
+    """
+    if folds is not None:
+        why = "The backbone was trained on labels; unlabelled images are left aside."
+        there = sum(image.label is None and image.split != "test" for image in work.images)
+        return UnlabelledPool(there=there, why_not=why)
+    asked = method in POOLED
+    return pool_of(work, labelled, asked=asked, random_state=random_state, quiet=quiet)
 
 
 def _refuse_foreign(path: Path, work: Workspace) -> None:

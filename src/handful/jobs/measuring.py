@@ -10,6 +10,7 @@ import numpy as np
 from handful.core import Array, Float64, Int
 from handful.heads import ConformalSets
 from handful.jobs.labelled import Labelled
+from handful.jobs.methods import POOLED
 from handful.measure import (
     BeforeAfter,
     Fold,
@@ -23,6 +24,7 @@ from handful.measure import (
     validate,
 )
 
+_REPEATS_WITH_POOL = 2  # of the folds: each fit with a pool takes seconds
 SETS_ALPHA = 0.1  # prediction sets miss the right class this often
 
 
@@ -54,9 +56,10 @@ def measure(
     X, y, groups = data.X[train], data.y[train], data.groups[train]
     if len(set(y)) < 2:
         return Measured()
+    repeats = _REPEATS_WITH_POOL if candidates.keys() & set(POOLED) else None
     validation = validate(
-        candidates, X, y, groups=groups, folds=folds, random_state=random_state, quiet=quiet
-    )
+        candidates, X, y, groups=groups, folds=folds, n_repeats=repeats, random_state=random_state, quiet=quiet
+    )  # fmt: skip
     head = candidates[validation.chosen]
     curve = None
     if folds is None:

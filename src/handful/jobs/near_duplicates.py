@@ -1,4 +1,4 @@
-"""Find labelled images that show the same picture, so that no split has it on both sides."""
+"""Find images that show the same picture, so that no split and no pool has it on both sides."""
 
 from __future__ import annotations
 
@@ -45,6 +45,40 @@ def find_near_duplicates(
         work.project.set_setting(key, sorted(looked_at | set(hashes)))
     here = set(hashes)
     return {pair for pair in work.project.near_duplicates() if here.issuperset(pair)}
+
+
+def copies_among(
+    work: Workspace, images: Sequence[Image], others: Sequence[Image], *, quiet: bool = False
+) -> set[str]:
+    """Return the hashes of ``others`` that show the same picture as one of ``images``.
+
+    Found as in `find_near_duplicates`; a pair that was looked at is not decoded again.
+
+    Parameters
+    ----------
+    work : Workspace
+        Its store has a vector for each image.
+    images, others : sequence of Image
+        No image is in both.
+    quiet : bool, default=False
+        Show no progress.
+    """
+    if not images or not others:
+        return set()
+    key = f"pairs_looked_at:{work.backbone.spec.fingerprint}"
+    looked_at = {(a, b) for a, b in work.project.setting(key) or ()}
+    mine, theirs = [image.hash for image in images], [image.hash for image in others]
+    indices, similarity = nearest(work.store.rows(theirs), work.store.rows(mine), _NEIGHBOURS)
+    rows, columns = np.nonzero(similarity >= SIMILAR)
+    found = zip(rows.tolist(), indices[rows, columns].tolist(), strict=True)
+    pairs = sorted((min(theirs[i], mine[j]), max(theirs[i], mine[j])) for i, j in found)
+    proposed = [pair for pair in pairs if pair not in looked_at]
+    if proposed:
+        confirmed = _confirmed(work, [*images, *others], proposed, quiet)
+        work.project.add_near_duplicates(confirmed)
+        work.project.set_setting(key, sorted(looked_at.union(proposed)))
+    twins = set(pairs).intersection(work.project.near_duplicates())
+    return {name for pair in twins for name in pair}.intersection(theirs)
 
 
 def _confirmed(

@@ -130,6 +130,9 @@ def strip_names(report: dict[str, Any]) -> dict[str, Any]:
     data = {key: value for key, value in report["data"].items() if key not in lists}
     data["counts"] = {key: len(report["data"][key]) for key in lists}
     kept = {key: value for key, value in report.items() if key not in ("uncertain", "mislabelled")}
+    unlabelled = report.get("unlabelled")
+    if unlabelled:
+        kept["unlabelled"] = {**unlabelled, "trusted": [], "doubted": []}
     return {**kept, "data": data}
 
 

@@ -169,7 +169,7 @@ def _curve(design: Design, outcomes: Sequence[OutOfFold]) -> LearningCurve:
     points.append(CurvePoint(n, final))
     step, slope, error = _last_step([outcome.trial for outcome in outcomes], design)
     gain = _forecast(final, points[-2].accuracy, design.codes, slope, error)
-    return LearningCurve(points, step, n, gain, _sentence(n, step, gain, final))
+    return LearningCurve(points, step, n, gain, _sentence(n, step, gain))
 
 
 def _point(trial: Trial, how: str) -> CurvePoint:
@@ -227,14 +227,14 @@ def _forecast(
     return Estimate(value, value - half, value + half, final.n, what, how)
 
 
-def _sentence(n: int, step: Estimate, gain: Estimate, final: Estimate) -> str:
+def _sentence(n: int, step: Estimate, gain: Estimate) -> str:
     said = ""
     if step.is_measured and step.low <= 0:
         said = f"The last doubling within the folds did not help measurably: {_points(step)}. "
     if not gain.is_measured:
         return said + f"No forecast: {gain.how}."
     hope = "may not help" if gain.low <= 0 else "should help"
-    return said + f"{n} more labels {hope}: {_points(gain)} expected on {100 * final.value:.0f} %."
+    return said + f"{n} more labels {hope}: {_points(gain)} expected."
 
 
 def _points(estimate: Estimate) -> str:

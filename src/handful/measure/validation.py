@@ -125,6 +125,7 @@ def validate(
     *,
     groups: Array | None = None,
     folds: Sequence[Fold] | None = None,
+    n_repeats: int | None = None,
     random_state: int = 0,
     quiet: bool = False,
 ) -> Validation:
@@ -144,6 +145,8 @@ def validate(
     folds : sequence of Fold, optional
         Splits that were made before, each with the vectors of a backbone that
         saw no label of its test rows. By default they are made here.
+    n_repeats : int, optional
+        How often the folds are drawn, at most; by default more often for fewer images.
     random_state : int, default=0
         Seed of the folds; the same seed gives the same figures.
     quiet : bool, default=False
@@ -175,7 +178,8 @@ def validate(
     if not heads:
         raise ValueError("The 'heads' of validate must name at least one classifier. Got none.")
     check_labels(X, y)
-    design = plan(y, groups, random_state) if folds is None else given(y, groups, folds)
+    planned = plan(y, groups, random_state, n_repeats=n_repeats) if folds is None else None
+    design = planned or given(y, groups, folds or [])
     steps = len(heads) * (len(design.folds) + len(design.cuts))
     with Progress("validate", steps, unit="fits", quiet=quiet) as progress:
         outcomes = {
@@ -208,8 +212,8 @@ def plan(
     testable = is_testable(codes, numbers)
     sizes = units_per_class(codes, numbers)[codes][testable]
     n_folds = int(np.clip(np.median(sizes), 2, 5)) if len(sizes) else 2
-    if n_repeats is None:
-        n_repeats = next((repeats for most, repeats in _REPEATS if len(codes) <= most), 1)
+    usual = next((repeats for most, repeats in _REPEATS if len(codes) <= most), 1)
+    n_repeats = usual if n_repeats is None else min(n_repeats, usual)
     folds = list(
         stratified_folds(
             codes, numbers, n_folds=n_folds, n_repeats=n_repeats, random_state=random_state

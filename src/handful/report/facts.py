@@ -145,6 +145,31 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Change:
+    """By how much the recall of one class changed, in the share of its ``n`` tested images."""
+
+    name: str
+    n: int
+    gain: float
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """What unlabelled images brought."""
+
+    there: int
+    n: int
+    copies: int
+    used: bool
+    why_not: str
+    reason: str
+    gain: Estimate
+    per_class: tuple[Change, ...]
+    trusted: tuple[Picture, ...]
+    doubted: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
 class Facts:
     """One report, read."""
 
@@ -156,6 +181,7 @@ class Facts:
     data: Data
     backbone: tuple[tuple[str, str], ...]
     adapted: Adapted | None
+    unlabelled: Unlabelled | None
     methods: tuple[Method, ...]
     chosen: str
     why: str
@@ -222,6 +248,7 @@ def read_facts(report: dict[str, Any]) -> Facts:
         data=_data(root["data"]),
         backbone=tuple((key, node.words()) for key, node in root["backbone"].items()),
         adapted=_adapted(root["adapted"]),
+        unlabelled=_unlabelled(root["unlabelled"]),
         methods=tuple(_method(row) for row in root["methods"].rows()),
         chosen=root["chosen"]["name"].text(),
         why=root["chosen"]["why"].text(),
@@ -285,6 +312,26 @@ def _adapted(node: Node) -> Adapted | None:
     if not node:
         return None
     return Adapted(*(node[key].estimate() for key in ("before", "after", "gain")))
+
+
+def _unlabelled(node: Node) -> Unlabelled | None:
+    if not node:
+        return None
+    return Unlabelled(
+        there=node["there"].count() or 0,
+        n=node["n"].count() or 0,
+        copies=node["copies"].count() or 0,
+        used=node["used"].flag(),
+        why_not=node["why_not"].text(),
+        reason=node["verdict"]["reason"].text(),
+        gain=node["gain"].estimate(),
+        per_class=tuple(
+            Change(row["name"].text(), row["n"].count() or 0, row["gain"].number() or 0.0)
+            for row in node["per_class"].rows()
+        ),
+        trusted=tuple(_picture(row, "confidence") for row in node["trusted"].rows()),
+        doubted=tuple(_picture(row, "confidence") for row in node["doubted"].rows()),
+    )
 
 
 def _class_result(row: Node) -> ClassResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handful.core import Estimate
-from handful.report.facts import Adapted, Facts
+from handful.report.facts import Adapted, Facts, Unlabelled
 from handful.report.text import interval, measured, percent, plural
 from handful.report.text import sentence as as_sentence
 
@@ -154,3 +154,25 @@ def adapted_sentence(adapted: Adapted | None) -> str:
     else:
         verdict = "That is no more than luck can do."
     return f"The adapted backbone changes the accuracy of a linear probe by {points}. {verdict}"
+
+
+def unlabelled_sentence(pool: Unlabelled | None) -> str:
+    """Return what unlabelled images brought, in a sentence; empty where there are none."""
+    if pool is None or not pool.there:
+        return ""
+    if pool.why_not:
+        return pool.why_not
+    gain = pool.gain
+    points = ""
+    if gain.is_measured:
+        low, high = 100 * gain.low, 100 * gain.high
+        points = f" Accuracy changes by {100 * gain.value:+.1f} points ({low:+.1f} to {high:+.1f})."
+    n = plural(pool.n, "unlabelled image")
+    if not pool.used:
+        return f"{n} did not help here, so the model learns from the labels alone.{points}"
+    if not gain.is_measured:
+        return (
+            f"The model learns from {n} too. What they brought cannot be measured on these labels."
+        )
+    said = {True: "They help.", False: "That is no more than luck can do."}[gain.low > 0]
+    return f"The model learns from {n} too.{points} {said}"

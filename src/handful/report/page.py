@@ -15,7 +15,12 @@ from handful.core import Estimate
 from handful.report import text
 from handful.report.advice import cautions, next_steps
 from handful.report.facts import Confusion, Facts, Picture, read_facts
-from handful.report.headline import adapted_sentence, headline, held_out_sentence
+from handful.report.headline import (
+    adapted_sentence,
+    headline,
+    held_out_sentence,
+    unlabelled_sentence,
+)
 from handful.report.mistakes import mistakes, trust_sentence, weakest_first
 from handful.report.thumbnails import thumbnail_uri
 
@@ -57,6 +62,8 @@ def render(report: dict[str, Any], image: Callable[[str], Image.Image | None]) -
     sections = {
         "uncertain": _gallery(facts.uncertain, image),
         "mislabelled": _gallery(facts.mislabelled, image),
+        "trusted": _gallery(facts.unlabelled.trusted if facts.unlabelled else (), image),
+        "doubted": _gallery(facts.unlabelled.doubted if facts.unlabelled else (), image),
         "plots": _plots(facts),
         "matrix": _matrix(facts.confusion),
         "mistakes": mistakes(facts.confusion)[:MISTAKES],
@@ -71,6 +78,7 @@ def render(report: dict[str, Any], image: Callable[[str], Image.Image | None]) -
             headline=headline(facts),
             held_out_sentence=held_out_sentence(facts),
             adapted_sentence=adapted_sentence(facts.adapted),
+            unlabelled_sentence=unlabelled_sentence(facts.unlabelled),
             trust_sentence=trust_sentence(facts.reliability),
             cautions=cautions(facts),
             next_steps=next_steps(facts),

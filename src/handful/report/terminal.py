@@ -10,7 +10,12 @@ from rich.text import Text
 
 from handful.report.advice import Caution, cautions, next_steps
 from handful.report.facts import Facts, Method, read_facts
-from handful.report.headline import adapted_sentence, headline, held_out_sentence
+from handful.report.headline import (
+    adapted_sentence,
+    headline,
+    held_out_sentence,
+    unlabelled_sentence,
+)
 from handful.report.text import NO_NUMBER, interval, percent, seconds, shown
 
 _MOST_LINES = 6
@@ -48,6 +53,8 @@ def summary_table(report: dict[str, Any]) -> Group:
     parts: list[RenderableType] = [_table(facts)] if facts.methods else []
     if facts.adapted:
         parts.append(Text(adapted_sentence(facts.adapted)))
+    if said := unlabelled_sentence(facts.unlabelled):
+        parts.append(Text(said))
     return Group(*parts, *_reasons(facts), _headline(facts), *_lines(facts))
 
 
