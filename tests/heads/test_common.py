@@ -10,10 +10,16 @@ from sklearn import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from handful.heads import (
+    DistributionCalibration,
     KnownScorer,
     LinearProbe,
+    LogisticProbe,
+    MatchingClassifier,
     NearestNeighbours,
     PrototypeClassifier,
+    RidgeProbe,
+    ShrinkageLDA,
+    SimpleShot,
     TemperatureScaled,
     softmax,
 )
@@ -29,6 +35,12 @@ HEADS = [
     LinearProbe(alpha=0.1, power=1.0, unit_norm=False),
     TemperatureScaled(LinearProbe()),
     TemperatureScaled(PrototypeClassifier()),
+    SimpleShot(),
+    MatchingClassifier(),
+    ShrinkageLDA(),
+    RidgeProbe(),
+    LogisticProbe(),
+    DistributionCalibration(),
 ]
 each_head = pytest.mark.parametrize("head", HEADS, ids=repr)
 seeds = st.integers(0, 2**16)

@@ -2,32 +2,54 @@
 
 from handful.heads.calibration import TemperatureScaled
 from handful.heads.conformal import ConformalSets
+from handful.heads.distribution_calibration import DistributionCalibration
 from handful.heads.knn import NearestNeighbours
 from handful.heads.label_spreading import LabelSpreading
+from handful.heads.laplacian import LaplacianPrototypes
 from handful.heads.linear_probe import LinearProbe
+from handful.heads.logistic_probe import LogisticProbe
 from handful.heads.logits import Head, softmax
+from handful.heads.matching import MatchingClassifier
 from handful.heads.open_set import KnownScorer
 from handful.heads.pooled import WithPool
-from handful.heads.pooled import WithPool
+from handful.heads.products import InnerProducts, Products
 from handful.heads.prototypes import PrototypeClassifier
+from handful.heads.ridge_probe import RidgeProbe
+from handful.heads.rules import RULES, Rule
 from handful.heads.self_training import Round, SelfTraining
+from handful.heads.shrinkage_lda import ShrinkageLDA
+from handful.heads.simple_shot import SimpleShot
+from handful.heads.soft_kmeans import SoftKMeansPrototypes
 from handful.heads.spreading_probe import SpreadingProbe, Verdict
+from handful.heads.transductive import UnbalancedPoolWarning
 from handful.heads.vectors import transformed
 
 __all__ = [
+    "RULES",
     "ConformalSets",
+    "DistributionCalibration",
     "Head",
+    "InnerProducts",
     "KnownScorer",
     "LabelSpreading",
+    "LaplacianPrototypes",
     "LinearProbe",
+    "LogisticProbe",
+    "MatchingClassifier",
     "NearestNeighbours",
+    "Products",
     "PrototypeClassifier",
+    "RidgeProbe",
     "Round",
+    "Rule",
     "SelfTraining",
+    "ShrinkageLDA",
+    "SimpleShot",
+    "SoftKMeansPrototypes",
     "SpreadingProbe",
     "TemperatureScaled",
+    "UnbalancedPoolWarning",
     "Verdict",
-    "WithPool",
     "WithPool",
     "softmax",
     "transformed",
