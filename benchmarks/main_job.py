@@ -2,8 +2,9 @@
 
     HANDFUL_DATA=... python benchmarks/main_job.py
 
-Everything goes through ``handful.fit`` and the bundle it writes, as a user would do it. The test folder is
-read once, after fitting.
+Everything goes through ``handful.fit`` and the bundle it writes, as a user would do it. With 5 labels a class the
+other training images lie in the folder without a label; each draw is fitted once as it comes, which learns from them,
+and once by the probe alone, which does not. The test folder is read once, after fitting.
 """
 
 from __future__ import annotations
@@ -54,11 +55,14 @@ def few_labels(place: Path, train: list[Path], test: list[Path]) -> list[dict[st
         import_labels(pool, place / "labels.csv")
         result = fit(pool, place / "few.handful", quiet=True)
         right, n = accuracy(result.bundle, test)
+        alone = fit(pool, place / "few.handful", method="linear_probe", quiet=True)
+        right_alone, _ = accuracy(alone.bundle, test)
         undo_import(pool)
         stated = result.accuracy
         row = {
             "draw": draw,
             "test": right / n,
+            "labels_alone": right_alone / n,
             "stated": stated.value,
             "low": stated.low,
             "high": stated.high,
@@ -101,6 +105,9 @@ def main() -> None:
             "mean_test_accuracy": round(statistics.mean(row["test"] for row in draws), 4),
             "standard_error": round(
                 statistics.stdev(row["test"] for row in draws) / len(draws) ** 0.5, 4
+            ),
+            "mean_test_accuracy_of_labels_alone": round(
+                statistics.mean(row["labels_alone"] for row in draws), 4
             ),
             "test_inside_stated": sum(row["low"] <= row["test"] <= row["high"] for row in draws),
         },
