@@ -167,6 +167,33 @@ def continued(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def semisupervised_vectors(figures: dict[str, Any]) -> str:
+    """Return what a pool brings to the probe, a row a method, and what a foreign one does."""
+    sets = ["clothing", "eurosat", "trashnet", "digits"]
+    lines = [
+        f"| labels a class | method | mean | {' | '.join(sets)} |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for labels, places in figures["gain"].items():
+        for method, row in places["pool"].items():
+            if method == "LinearProbe":
+                cells = ["", *(f"{row['accuracy'][name]:.1f} %" for name in sets)]
+            else:
+                cells = [_points(row[name]) for name in ["mean", *sets]]
+            lines.append(f"| {labels} | {method} | {' | '.join(cells)} |")
+    rows = [
+        f"{labels} labels a class: refused in {row['refused']} of {row['draws']} draws, "
+        f"{row['points lost']:.1f} points lost on average ({row['points lost if used']:.1f} if it were always used)"
+        for labels, row in figures["foreign"].items()
+    ]
+    n = max(row["draws"] for row in figures["gain"]["2"]["pool"].values())
+    lines += ["", (
+        f"The probe's accuracy, and points over it, on the unlabelled images of the pool; up to {n} draws, fewer "
+        "for the slow ones, paired by draw, 95 % t-intervals. All see the same labels and pool."
+    ), "", f"With the images of another set as the pool: {'; '.join(rows)}."]  # fmt: skip
+    return "\n".join(lines)
+
+
 def prefix(figures: dict[str, Any]) -> str:
     """Return how much faster the last blocks train on cached activations."""
     faster = figures["times_faster"]
@@ -213,6 +240,7 @@ _FIGURES: dict[str, Callable[[dict[str, Any]], str]] = {
     "interval_coverage": interval_coverage,
     "prefix": prefix,
     "selfsupervised": selfsupervised,
+    "semisupervised_vectors": semisupervised_vectors,
 }
 
 
