@@ -10,8 +10,11 @@ from sklearn import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from handful.heads import (
+    BootstrapEnsemble,
+    GaussianProcess,
     DistributionCalibration,
     KnownScorer,
+    LaplaceProbe,
     LinearProbe,
     LogisticProbe,
     MatchingClassifier,
@@ -33,6 +36,9 @@ HEADS = [
     NearestNeighbours(n_neighbors=1, temperature=None),
     LinearProbe(),
     LinearProbe(alpha=0.1, power=1.0, unit_norm=False),
+    GaussianProcess(),
+    LaplaceProbe(),
+    LaplaceProbe(0.3),
     TemperatureScaled(LinearProbe()),
     TemperatureScaled(PrototypeClassifier()),
     SimpleShot(),
@@ -46,7 +52,7 @@ each_head = pytest.mark.parametrize("head", HEADS, ids=repr)
 seeds = st.integers(0, 2**16)
 
 
-@parametrize_with_checks([*HEADS, KnownScorer()])
+@parametrize_with_checks([*HEADS, KnownScorer(), BootstrapEnsemble(LinearProbe(), 3)])
 def test_passes_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
@@ -58,7 +64,7 @@ def test_onnx_gives_the_same_logits(head, n_classes):
     head = clone(head).fit(X, y)
     logits = run(head.to_onnx(), np.vstack([X, queries()]))
     assert logits.shape == (len(X) + len(queries()), n_classes)
-    np.testing.assert_allclose(logits, head.predict_logits(np.vstack([X, queries()])), atol=1e-4)
+    np.testing.assert_allclose(logits, head.predict_logits(np.vstack([X, queries()])), 2e-5, 1e-4)
 
 
 @each_head
@@ -147,7 +153,7 @@ def test_edges_give_finite_answers(head, case):
     nonzero = np.abs(X).max(axis=1) > 0
     least = {all_rows_alike_with_two_labels: 0.5, more_rows_than_dimensions: 0.8}.get(case, 0.9)
     assert (head.predict(X)[nonzero] == y[nonzero]).mean() >= least
-    np.testing.assert_allclose(run(head.to_onnx(), X), head.predict_logits(X), atol=1e-4)
+    np.testing.assert_allclose(run(head.to_onnx(), X), head.predict_logits(X), 2e-5, 1e-4)
 
 
 @each_head

@@ -3,8 +3,11 @@
 from handful.heads.calibration import TemperatureScaled
 from handful.heads.conformal import ConformalSets
 from handful.heads.distribution_calibration import DistributionCalibration
+from handful.heads.ensemble import BootstrapEnsemble
+from handful.heads.gaussian_process import GaussianProcess
 from handful.heads.knn import NearestNeighbours
 from handful.heads.label_spreading import LabelSpreading
+from handful.heads.laplace import LaplaceProbe
 from handful.heads.laplacian import LaplacianPrototypes
 from handful.heads.linear_probe import LinearProbe
 from handful.heads.logistic_probe import LogisticProbe
@@ -26,12 +29,15 @@ from handful.heads.vectors import transformed
 
 __all__ = [
     "RULES",
+    "BootstrapEnsemble",
     "ConformalSets",
     "DistributionCalibration",
+    "GaussianProcess",
     "Head",
     "InnerProducts",
     "KnownScorer",
     "LabelSpreading",
+    "LaplaceProbe",
     "LaplacianPrototypes",
     "LinearProbe",
     "LogisticProbe",

@@ -31,6 +31,9 @@ class Span:
         between one vote a row and one vote a class.
     left : ndarray of shape (n_samples, r), float32
         Left singular vectors of the weighted rows.
+    mean : ndarray of shape (n_features,), float32
+    length : float
+        Root mean squared length of the centred, weighted rows.
     energy : ndarray of shape (r,), float32
         Squared singular values, descending; they sum to ``n_samples``.
     rows : ndarray of shape (n_samples, r), float32
@@ -44,12 +47,12 @@ class Span:
         self.weights: Float64 = weights / weights.mean()
         self.codes = codes
         self.indicator = one_hot(codes, len(counts))
-        self._mean = np.average(X, axis=0, weights=self.weights)
+        self.mean = np.average(X, axis=0, weights=self.weights)
         root = np.sqrt(self.weights).astype(np.float32)[:, None]
-        centred = (X - self._mean.astype(np.float32)) * root
+        centred = (X - self.mean.astype(np.float32)) * root
         length = np.sqrt(np.square(centred).sum(dtype=np.float64) / len(X)) or 1.0
-        self._length = np.float32(length)
-        self._centred: Float32 = centred / self._length
+        self.length = np.float32(length)
+        self._centred: Float32 = centred / self.length
         self.energy, self.left, self._right = _singular(self._centred)
         self.rows: Float32 = self.left * np.sqrt(self.energy) / root
 
@@ -59,8 +62,8 @@ class Span:
             weight = self._centred.T @ (self.left @ (weight / np.sqrt(self.energy)[:, None]))
         else:
             weight = self._right @ weight
-        weight = weight / self._length
-        return weight, bias - self._mean @ weight
+        weight = weight / self.length
+        return weight, bias - self.mean @ weight
 
 
 def _singular(rows: Float32) -> tuple[Float32, Float32, Float32 | None]:
