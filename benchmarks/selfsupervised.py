@@ -2,8 +2,8 @@
 
     HANDFUL_DATA=... python benchmarks/selfsupervised.py scratch|continue [--folder STATE]
 
-``scratch``: a small ResNet (timm's resnet10t, 32 px) from random weights, each method for ``--minutes``,
-the first of them for twice as long; a linear probe on draws of 10 labels a class, taken from the
+``scratch``: a small ResNet (timm's resnet10t, 32 px) from random weights, each method for ``--minutes``
+or ``--epochs``; methods that are not asked for keep their rows; a linear probe on draws of 10 labels a class, taken from the
 10,000 tiles, tested on 3,000 others; beside it the same network at random, raw pixels and their colours.
 ``continue``: the packaged backbone goes on learning at 64 px without labels; a probe at 5 labels a class
 on 3,000 tiles that no step saw, against the frozen backbone at the same side. The state lies in
@@ -13,6 +13,7 @@ on 3,000 tiles that no step saw, against the frozen backbone at the same side. T
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from dataclasses import replace
@@ -52,17 +53,18 @@ def tiles(seed: int) -> tuple[list[Path], Int, list[Path], Int]:
 
 def learnt(
     network: Network, method: str, options: dict[str, Any], changes: dict[str, Any],
-    paths: list[Path], side: int, minutes: float, folder: Path, seed: int,
+    paths: list[Path], side: int, budget: Budget, folder: Path, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Train a network in place without labels; return what the run was."""
     targets = np.full(len(paths), -1, np.int64)
     data = training_data(network, paths, targets, side, folder.parent / f"pixels-{side}")
     settings = Adaptation(options=options, scratch=network.pretrained_on == "nothing")
     module = build(
-        method, network, settings, targets=targets, vectors=np.zeros((0, 0), np.float32), size=side
-    )
+        method, network, settings, targets=targets, vectors=np.zeros((0, 0), np.float32), size=side,
+        random_state=seed,
+    )  # fmt: skip
     recipe = replace(recipe_of(method, settings, seed), **changes)
-    recipe = plan(module, data, recipe, Budget(60 * minutes, "seconds"), CPU)
+    recipe = plan(module, data, recipe, budget, CPU)
     start, cpu = time.perf_counter(), time.process_time()
     train(module, data, recipe, folder, look=watch(data, side), hardware=CPU, quiet=True)
     return {
@@ -80,7 +82,7 @@ def pixels(paths: list[Path], side: int) -> Float32:
     return rows.astype(np.float32) / 255
 
 
-def scratch(state: Path, minutes: float, seed: int, methods: list[str]) -> None:
+def scratch(state: Path, budget: Budget, seed: int, methods: list[str]) -> None:
     """Measure every method from random weights."""
     own, y, test, y_test = tiles(seed)
 
@@ -100,20 +102,21 @@ def scratch(state: Path, minutes: float, seed: int, methods: list[str]) -> None:
             lambda: score(vectors(random_network(), own), vectors(random_network(), test)),
         ),
     }
-    for place, name in enumerate(methods):
+    for name in methods:
         method, options, changes = SCRATCH[name]
 
         def work() -> dict[str, Any]:
             network = random_network()
             run = learnt(
-                network, method, options, changes, own, SIDE,
-                minutes * (2 if place == 0 else 1), state / f"run-{name}", seed,
-            )  # fmt: skip
+                network, method, options, changes, own, SIDE, budget, state / f"run-{name}", seed
+            )
             return {**run, "accuracies": score(vectors(network, own), vectors(network, test))}
 
         rows[name] = remembered(state, name, work)
     random = np.array(rows["random weights"]["found"])
-    table: dict[str, Any] = {}
+    path = record.RESULTS / "selfsupervised.json"
+    before = json.loads(path.read_text())["table"] if path.is_file() else {}
+    table: dict[str, Any] = {name: row for name, row in before.items() if name in SCRATCH}
     for name, row in rows.items():
         found = row["found"]
         values = found["accuracies"] if isinstance(found, dict) else found
@@ -123,6 +126,7 @@ def scratch(state: Path, minutes: float, seed: int, methods: list[str]) -> None:
         gain = interval((np.array(values) - random).tolist())
         table[name] = {"accuracy": interval(values), "minus random weights": gain, **run}
         print(f"{name:16s} {table[name]['accuracy']} {gain}")
+    table = {name: table[name] for name in [*rows, *SCRATCH] if name in table}
     figures = {
         "network": SMALL, "side": SIDE, "images": N_TRAIN, "test_images": N_TEST, "labels_a_class": 10,
         "unit": "accuracy in percent; 95 % t-intervals over 20 draws, the same for all rows", "table": table,
@@ -130,7 +134,7 @@ def scratch(state: Path, minutes: float, seed: int, methods: list[str]) -> None:
     record.write("selfsupervised", figures, seed=seed, claim=__doc__.splitlines()[0])
 
 
-def going_on(state: Path, minutes: float, seed: int, rate: float, method: str) -> None:
+def going_on(state: Path, budget: Budget, seed: int, rate: float, method: str) -> None:
     """Continue the packaged backbone on unlabelled tiles and compare with it as it was."""
     own, y, test, y_test = tiles(seed)
     side = CONTINUED_SIDE
@@ -154,7 +158,7 @@ def going_on(state: Path, minutes: float, seed: int, rate: float, method: str) -
             {**changes, "rate": rate},
             own,
             side,
-            minutes,
+            budget,
             state / "run",
             seed,
         )
@@ -180,16 +184,20 @@ def main() -> None:
     parser.add_argument("part", choices=["scratch", "continue"])
     parser.add_argument("--folder", type=Path, help="state of the benchmark (default: a new one)")
     parser.add_argument("--minutes", type=float, default=6.0, help="of each method")
+    parser.add_argument("--epochs", type=float, help="of each method, in place of minutes")
     parser.add_argument("--methods", nargs="+", choices=list(SCRATCH), default=list(SCRATCH))
     parser.add_argument("--method", default="contrastive", help="of `continue`")
     parser.add_argument("--rate", type=float, default=3e-4, help="of `continue`")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     state = asked.folder or Path(tempfile.mkdtemp())
+    budget = Budget(60 * asked.minutes, "seconds")
+    if asked.epochs:
+        budget = Budget(asked.epochs, "epochs")
     if asked.part == "scratch":
-        scratch(state, asked.minutes, asked.seed, asked.methods)
+        scratch(state, budget, asked.seed, asked.methods)
     else:
-        going_on(state, asked.minutes, asked.seed, asked.rate, asked.method)
+        going_on(state, budget, asked.seed, asked.rate, asked.method)
 
 
 if __name__ == "__main__":
