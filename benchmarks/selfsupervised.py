@@ -3,8 +3,8 @@
     HANDFUL_DATA=... python benchmarks/selfsupervised.py scratch|continue [--folder STATE]
 
 ``scratch``: a small ResNet (timm's resnet10t, 32 px) from random weights, each method for ``--minutes``
-or ``--epochs``; methods that are not asked for keep their rows; a linear probe on draws of 10 labels a class, taken from the
-10,000 tiles, tested on 3,000 others; beside it the same network at random, raw pixels and their colours.
+or ``--epochs``; methods that are not asked for keep their rows. A linear probe on draws of 10 labels a
+class, taken from the 10,000 tiles, tested on 3,000 others; beside it the same network at random and raw pixels.
 ``continue``: the packaged backbone goes on learning at 64 px without labels; a probe at 5 labels a class
 on 3,000 tiles that no step saw, against the frozen backbone at the same side. The state lies in
 ``--folder``: a benchmark that was stopped goes on.
