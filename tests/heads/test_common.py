@@ -11,8 +11,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from handful.heads import (
     BootstrapEnsemble,
-    GaussianProcess,
     DistributionCalibration,
+    GaussianProcess,
     KnownScorer,
     LaplaceProbe,
     LinearProbe,
