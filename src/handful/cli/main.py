@@ -21,6 +21,7 @@ from handful.cli.embed import embed
 from handful.cli.export import export
 from handful.cli.fit import fit
 from handful.cli.import_labels import import_labels
+from handful.cli.next import next_images
 from handful.cli.predict import predict
 from handful.cli.report import report
 from handful.cli.serve import serve
@@ -168,6 +169,7 @@ for _command in (
     predict,
     serve,
     adapt,
+    next_images,
     status,
     report,
     import_labels,

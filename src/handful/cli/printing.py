@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from handful.jobs import DemoOutcome, FitResult, ImportReport, Row, Step
+    from handful.jobs import DemoOutcome, FitResult, ImportReport, Question, Row, Step
 
 _COLUMNS = ("path", "label", "confidence", "known", "is_known", "flagged", "error")
 
@@ -89,7 +89,7 @@ def _print_lines(rows: Iterable[Row], classes: Sequence[str]) -> None:
         click.echo(_csv([*cells, *(probabilities.get(name, "") for name in classes)]))
 
 
-def _csv(cells: Sequence[object]) -> str:
+def _csv(cells: Iterable[object]) -> str:
     from handful.jobs import escape_cell
 
     buffer = io.StringIO()
@@ -226,6 +226,35 @@ def print_status(summary: dict[str, Any]) -> None:
     ]
     for line in warnings:
         console.print(Text(f"! {line}"), soft_wrap=True)
+
+
+def print_questions(questions: Sequence[Question], form: str, strategy: str) -> None:
+    """Print the images to label next."""
+    from handful.jobs import as_label_studio
+
+    rows = [question.as_dict() for question in questions]
+    if form == "csv":
+        click.echo(_csv(rows[0]))
+        for row in rows:
+            click.echo(_csv("" if cell is None else cell for cell in row.values()))
+    elif form in ("json", "label-studio"):
+        values = rows if form == "json" else as_label_studio(questions, strategy)
+        click.echo(json.dumps(values, ensure_ascii=False, indent=1))
+    else:
+        _print_questions_table(rows)
+
+
+def _print_questions_table(rows: Sequence[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("image", overflow="fold")
+    table.add_column("suggestion", no_wrap=True)
+    table.add_column("probability", no_wrap=True)
+    for row in rows:
+        sure = "" if row["probability"] is None else f"{100 * row['probability']:.0f} %"
+        table.add_row(Text(row["path"]), Text(row["suggestion"] or ""), sure)
+    _console(max(len(row["path"]) for row in rows)).print(table)
+    for why in dict.fromkeys(row["why"] for row in rows):
+        click.echo(f"Why these: {why}.")
 
 
 def print_import(outcome: ImportReport | Step, as_json: bool) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from handful.adapt import Budget, Hardware
     from handful.jobs.adaptation import Adaptation
     from handful.jobs.adapting import AdaptResult, adapt
+    from handful.jobs.asking import Question, as_label_studio, next_images
     from handful.jobs.backbone import BackboneChoice
     from handful.jobs.cutting import CutResult, cut
     from handful.jobs.demonstration import DemoOutcome, demo
@@ -42,10 +43,12 @@ _HOMES = {
     "Hardware": "handful.adapt",
     "ImportReport": "handful.project",
     "Predictor": "handful.jobs.predictor",
+    "Question": "handful.jobs.asking",
     "Row": "handful.jobs.predicting",
     "Step": "handful.project",
     "Thresholds": "handful.jobs.fitting",
     "adapt": "handful.jobs.adapting",
+    "as_label_studio": "handful.jobs.asking",
     "check_images": "handful.jobs.pretext",
     "cut": "handful.jobs.cutting",
     "demo": "handful.jobs.demonstration",
@@ -57,6 +60,7 @@ _HOMES = {
     "import_labels": "handful.jobs.folder",
     "least_certain": "handful.jobs.predicting",
     "list_backbones": "handful.jobs.diagnosis",
+    "next_images": "handful.jobs.asking",
     "predict": "handful.jobs.predicting",
     "read_report": "handful.jobs.folder",
     "status": "handful.jobs.folder",
@@ -76,10 +80,12 @@ __all__ = [
     "Hardware",
     "ImportReport",
     "Predictor",
+    "Question",
     "Row",
     "Step",
     "Thresholds",
     "adapt",
+    "as_label_studio",
     "check_images",
     "cut",
     "demo",
@@ -91,6 +97,7 @@ __all__ = [
     "import_labels",
     "least_certain",
     "list_backbones",
+    "next_images",
     "predict",
     "read_report",
     "status",

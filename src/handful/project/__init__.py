@@ -7,6 +7,7 @@ from handful.project.label_studio import (
     export_label_studio,
     import_label_studio,
     label_studio_config,
+    label_studio_tasks,
 )
 from handful.project.labels import Label, LabelEvent, LabelLog, LoggedEvent
 from handful.project.project import Contradiction, Image, Project, Unusable
@@ -48,6 +49,7 @@ __all__ = [
     "import_label_studio",
     "is_huggingface",
     "label_studio_config",
+    "label_studio_tasks",
     "stratified_holdout",
     "undo_import",
 ]

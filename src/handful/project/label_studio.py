@@ -86,9 +86,23 @@ def export_label_studio(
     model_version : str, default=""
         Of the predictions.
     """
-    chosen = list(project.images() if images is None else images)
+    chosen = project.images() if images is None else images
+    tasks = label_studio_tasks(chosen, predictions, address=address, model_version=model_version)
+    text = json.dumps(tasks, indent=1, ensure_ascii=False)
+    write_atomically(out, text.encode("utf-8", "backslashreplace"))
+    return len(tasks)
+
+
+def label_studio_tasks(
+    images: Iterable[Image],
+    predictions: Mapping[str, tuple[str, float]] | None = None,
+    *,
+    address: str = LOCAL_FILES,
+    model_version: str = "",
+) -> list[dict[str, Any]]:
+    """Return images as Label Studio tasks; parameters as for `export_label_studio`."""
     tasks = []
-    for image in chosen:
+    for image in images:
         data = {"image": address + quote(image.name), "name": image.name, "handful": image.hash}
         task: dict[str, Any] = {"data": data}
         if image.label is not None:
@@ -98,9 +112,7 @@ def export_label_studio(
             suggestion = {"result": [_choice(label)], "score": score}
             task["predictions"] = [suggestion | {"model_version": model_version}]
         tasks.append(task)
-    text = json.dumps(tasks, indent=1, ensure_ascii=False)
-    write_atomically(out, text.encode("utf-8", "backslashreplace"))
-    return len(tasks)
+    return tasks
 
 
 def label_studio_config(classes: Iterable[str]) -> str:
