@@ -1,7 +1,10 @@
 """Honest figures: every number with an interval whose coverage is tested."""
 
+from handful.measure.active_testing import active_accuracy, audited_accuracy, lure
+from handful.measure.auto_label import AutoLabels, auto_labels
 from handful.measure.before_after import BeforeAfter, before_after
 from handful.measure.calibration import ReliabilityBin
+from handful.measure.confidence_sequence import confidence_sequence
 from handful.measure.folds import Fold
 from handful.measure.intervals import clopper_pearson, paired_interval, share, wilson_interval
 from handful.measure.learning_curve import CurvePoint, LearningCurve, learning_curve
@@ -10,6 +13,7 @@ from handful.measure.operating_point import OperatingPoint, labels_needed, opera
 from handful.measure.validation import MethodFigures, Validation, held_out_folds, validate
 
 __all__ = [
+    "AutoLabels",
     "BeforeAfter",
     "ClassFigures",
     "CurvePoint",
@@ -20,11 +24,16 @@ __all__ = [
     "ReliabilityBin",
     "TestFigures",
     "Validation",
+    "active_accuracy",
+    "audited_accuracy",
+    "auto_labels",
     "before_after",
     "clopper_pearson",
+    "confidence_sequence",
     "held_out_folds",
     "labels_needed",
     "learning_curve",
+    "lure",
     "operating_point",
     "paired_interval",
     "share",
