@@ -7,7 +7,12 @@ from handful.measure.calibration import ReliabilityBin
 from handful.measure.confidence_sequence import confidence_sequence
 from handful.measure.folds import Fold
 from handful.measure.intervals import clopper_pearson, paired_interval, share, wilson_interval
-from handful.measure.learning_curve import CurvePoint, LearningCurve, learning_curve
+from handful.measure.learning_curve import (
+    CurvePoint,
+    LearningCurve,
+    gain_of_labels,
+    learning_curve,
+)
 from handful.measure.metrics import ClassFigures, TestFigures, test_accuracy
 from handful.measure.operating_point import OperatingPoint, labels_needed, operating_point
 from handful.measure.validation import MethodFigures, Validation, held_out_folds, validate
@@ -30,6 +35,7 @@ __all__ = [
     "before_after",
     "clopper_pearson",
     "confidence_sequence",
+    "gain_of_labels",
     "held_out_folds",
     "labels_needed",
     "learning_curve",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from handful.core import Array, Estimate, Float64, Int, Progress, stream
 from handful.measure.folds import Fold
@@ -125,6 +125,47 @@ def learning_curve(
     with Progress("learning curve", steps, unit="fits", quiet=quiet) as progress:
         outcomes = [predict_out_of_fold(head, X, d, progress) for d in designs]
     return _curve(design, outcomes)
+
+
+def gain_of_labels(curve: LearningCurve, more: int) -> Estimate:
+    """Return the expected gain of some more labels, from that of a doubling.
+
+    The log-odds of the accuracy rise in line with the logarithm of the number of labels.
+
+    Parameters
+    ----------
+    curve : LearningCurve
+    more : int
+        Labels to add, at least 1.
+
+    Returns
+    -------
+    Estimate
+        A fraction; not measurable where the curve has no forecast.
+
+    Examples
+    --------
+    >>> final = Estimate(0.8, 0.7, 0.87, 100, "accuracy", "folds")
+    >>> gain = Estimate(0.04, -0.02, 0.1, 100, "gain in accuracy", "curve")
+    >>> curve = LearningCurve([CurvePoint(100, final)], gain, 100, gain, "")
+    >>> round(gain_of_labels(curve, 50).value, 3)
+    0.024
+    """
+    if more < 1:
+        raise ValueError(f"The labels to add must be at least 1. Got {more!r}.")
+    what = f"gain in accuracy of {more} more labels"
+    final, doubling = curve.points[-1].accuracy, curve.gain
+    if not doubling.is_measured:
+        return replace(doubling, what=what)
+    part = math.log2(1 + more / curve.more_labels)
+    sure = (final.value * final.n + 0.5) / (final.n + 1)
+
+    def scaled(gain: float) -> float:
+        reached = min(max(sure + gain, 1e-6), 1 - 1e-6)
+        return float(expit(logit(sure) + part * (logit(reached) - logit(sure))) - sure)
+
+    low, value, high = map(scaled, (doubling.low, doubling.value, doubling.high))
+    return replace(doubling, value=value, low=low, high=high, what=what)
 
 
 def _sizes(design: Design) -> list[float]:

@@ -11,7 +11,9 @@ from handful.select.hybrid import default, is_cold, margin_k_means
 from handful.select.loop import Batch, Loop, check_strategy
 from handful.select.picks import Picks
 from handful.select.probcover import probcover
+from handful.select.simulate import Curve, Oracle, simulate
 from handful.select.space import prepared
+from handful.select.stopping import Stop, agreement, stop_rule
 from handful.select.strategies import STRATEGIES, Strategy
 from handful.select.typical import typiclust
 from handful.select.uncertainty import entropy, least_confidence, margin
@@ -19,9 +21,13 @@ from handful.select.uncertainty import entropy, least_confidence, margin
 __all__ = [
     "STRATEGIES",
     "Batch",
+    "Curve",
     "Loop",
+    "Oracle",
     "Picks",
+    "Stop",
     "Strategy",
+    "agreement",
     "badge",
     "bald",
     "batch_bald",
@@ -43,5 +49,7 @@ __all__ = [
     "probcover",
     "random",
     "rare_class",
+    "simulate",
+    "stop_rule",
     "typiclust",
 ]
