@@ -14,6 +14,8 @@ from handful.cli.main import read_settings
 Maker = Callable[..., Path]
 METHODS = (
     "finetune",
+    "consistency",
+    "noisy-student",
     "rotation",
     "masked",
     "contrastive",

@@ -137,8 +137,7 @@ class FineTune(nn.Module):
         select_trainable(self.chain, self.how.train)
         self.first = frozen_prefix(self.chain)  # block that cached activations go into
         self.head = linear_head(dim, n_classes, start)
-        few = n_images < _MANY_LABELS * n_classes
-        self.towards = self.how.towards or (0.5 if few else 1.0)
+        self.towards = self.how.towards or default_towards(n_images, n_classes)
         self.register_buffer("progress", torch.zeros(()))
         self.view = finetune_view(
             size, scale=(self.how.scale, 1.0), flip=self.how.flip, randaugment=self.how.randaugment
@@ -212,6 +211,11 @@ class FineTune(nn.Module):
             other = torch.randperm(len(x), device=x.device)
             x = share * x + (1 - share) * x[other]
         return x, share * wanted + (1 - share) * wanted[other]
+
+
+def default_towards(n_labels: int, n_classes: int) -> float:
+    """Return how far from the pretrained weights to go: half way under 50 labels a class."""
+    return 0.5 if n_labels < _MANY_LABELS * n_classes else 1.0
 
 
 def linear_head(

@@ -37,7 +37,7 @@ def _common(command: Command) -> Command:
         click.option("--budget", default="10m", show_default=True, callback=_budget, metavar="BUDGET",
                      help="Of training: 90s, 10m, 2h, 5000images or 20epochs."),
         click.option("--train-size", type=click.IntRange(16, 1024),
-                     help="Side in pixels of what the network sees in training. [default: 128, without labels 96]"),
+                     help="Side in pixels of what the network sees in training. [default: finetune 128, others 96]"),
         click.option("--batch-size", type=click.IntRange(1), help="Images a step. [default: the method's]"),
         click.option("--rate", type=click.FloatRange(0, min_open=True),
                      help="Highest learning rate. [default: the method's]"),
@@ -75,10 +75,35 @@ def _views(*, strong: bool) -> Callable[[Command], Command]:
     return add
 
 
+def _semi_supervised(command: Command) -> Command:
+    """Add the options of methods that learn from labelled and unlabelled images."""
+    for option in reversed([
+        click.option("--labelled-share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.25,
+                     show_default=True, help="Share of the images of a step that have a label."),
+        click.option("--scale", type=click.FloatRange(0, 1, min_open=True),
+                     help="Smallest share of an image's area in a view. [default: the method's]"),
+        click.option("--randaugment", type=click.IntRange(1, 30), default=10, show_default=True,
+                     help="Strength of the changes that the network is to see through."),
+        click.option("--towards", type=click.FloatRange(0, 1, min_open=True),
+                     help="Weight of the result in its average with the start. [default: 0.5, from 50 labels a "
+                     "class 1]"),
+        click.option("--folds", type=click.IntRange(1, 4),
+                     help="Quarters of the labels to measure on, one by one. [default: 1, under 100 labels 4]"),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def _own(given: dict[str, Any]) -> dict[str, Any]:
     """Take the options of the views out of those given."""
-    own = {name: given.pop(name, None) for name in ("scale", "jitter", "grayscale", "turn")}
-    return {name: value for name, value in own.items() if value is not None and value is not False}
+    names = tuple(n for n in ("scale", "jitter", "grayscale", "turn") if n in given)
+    return {name: value for name, value in _chosen(given, names).items() if value is not False}
+
+
+def _chosen(given: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Take the options with these names out of those given, without those that were left out."""
+    own = {name: given.pop(name) for name in names}
+    return {name: value for name, value in own.items() if value is not None}
 
 
 def _run(
@@ -118,6 +143,8 @@ def adapt() -> None:
 
     \b
     finetune      learn from the labels
+    consistency   learn from labels and unlabelled images: one answer to all views
+    noisy-student learn from labels and a teacher's guesses
     rotation      learn without labels which way is up
     masked        learn without labels to fill in what is hidden
     contrastive   learn without labels to tell each image from all others
@@ -171,6 +198,45 @@ def finetune(
     if no_augment:
         own |= {"scale": 1.0, "flip": False}
     _run("finetune", images, own, **given)
+
+
+@adapt.command()
+@_common
+@click.option("--variant", default="softmatch", show_default=True, metavar="NAME",
+              help="pseudo-label, mean-teacher, fixmatch, flexmatch, freematch, softmatch or adamatch.")  # fmt: skip
+@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95,
+              show_default=True, help="Confidence that fixmatch and flexmatch ask for.")  # fmt: skip
+@_semi_supervised
+def consistency(images: Path, **given: Any) -> None:
+    """Learn from labels and unlabelled images at once: the answer to a clean view teaches a changed one.
+
+    Measured as finetune is: by copies that saw neither the held-out labels nor those images.
+    """
+    names = ("variant", "threshold", "labelled_share", "scale", "randaugment", "towards")
+    _run("consistency", images, _chosen(given, names), **given)
+
+
+@adapt.command("noisy-student")
+@_common
+@click.option("--generations", type=click.IntRange(1, 2), default=1, show_default=True,
+              help="With 2 a quarter of the labels decides whether the second student is kept.")  # fmt: skip
+@click.option("--threshold", type=click.FloatRange(0, 1, max_open=True), default=0.3, show_default=True,
+              help="Lowest confidence of a guess that is learnt.")  # fmt: skip
+@click.option("--hard", is_flag=True, help="Learn the likeliest class, not the probabilities.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.5, show_default=True,
+              help="Share of a vector that the head does not see.")  # fmt: skip
+@click.option("--stochastic-depth", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True,
+              help="Share of images for which the last block is left out.")  # fmt: skip
+@click.option("--student", metavar="NAME", help="A larger network. [default: the backbone's own]")
+@_semi_supervised
+def noisy_student(images: Path, hard: bool, **given: Any) -> None:
+    """Learn from labels and a teacher's guesses of unlabelled images, with noise (Noisy Student).
+
+    The first teacher is the linear probe. Its guesses stand in pseudo_labels.jsonl of the run.
+    """
+    names = ("generations", "threshold", "dropout", "stochastic_depth", "student", "labelled_share", "scale",
+             "randaugment", "towards")  # fmt: skip
+    _run("noisy-student", images, {"soft": not hard, **_chosen(given, names)}, **given)
 
 
 @adapt.command()

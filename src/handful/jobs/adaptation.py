@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from handful.adapt import Budget, Hardware, Recipe
-from handful.core import Float32, Int, did_you_mean
+from handful.core import AdaptError, Float32, Int, did_you_mean
 
 if TYPE_CHECKING:
     from handful.adapt import Network
 
 SUPERVISED = "finetune"
-METHODS = (SUPERVISED, "rotation", "masked", "contrastive", "predictive", "instance")
+CONSISTENCY, NOISY_STUDENT = "consistency", "noisy-student"
+SEMI_SUPERVISED = (CONSISTENCY, NOISY_STUDENT)
+WITH_LABELS = (SUPERVISED, *SEMI_SUPERVISED)
+METHODS = (*WITH_LABELS, "rotation", "masked", "contrastive", "predictive", "instance")
 _VIEWS = ("colour", "crops")
 PRETEXT: dict[str, tuple[str, ...]] = {
     "rotation": ("rotation",),
@@ -24,9 +27,15 @@ PRETEXT: dict[str, tuple[str, ...]] = {
 }
 """What each method without labels needs the images to have (`handful.adapt.check_pretext`)."""
 _TRAIN_SIDE = {SUPERVISED: 128}
-_SELF_SUPERVISED_SIDE = 96
+_SIDE = 96  # of all other methods
+_LABELLED_SHARE = 0.25  # of the images of a step of semi-supervised training
+_SEMI = Recipe(
+    steps=1, batch_size=32, rate=1e-3, weight_decay=0.02, ema=0.99, labelled_share=_LABELLED_SHARE
+)
 _RECIPES = {
     SUPERVISED: Recipe(steps=1, batch_size=32, rate=1e-3, weight_decay=0.02, ema=0.99),
+    CONSISTENCY: _SEMI,
+    NOISY_STUDENT: _SEMI,
     "contrastive": Recipe(steps=1, batch_size=256, rate=1e-3, weight_decay=0.01, ema=0.99),
     "predictive": Recipe(steps=1, batch_size=128, rate=1e-3, weight_decay=0.01, ema=0.99),
 }
@@ -45,7 +54,7 @@ class Adaptation:
         Of training, all parts together.
     train_size : int, optional
         Side in pixels of what the network sees in training: at most its own
-        side, 128 for fine-tuning and 96 without labels. What it sees later is
+        side, 128 for fine-tuning and 96 for other methods. What it sees later is
         the backbone's own ``size``.
     batch_size : int, optional
     rate : float, optional
@@ -53,7 +62,7 @@ class Adaptation:
     scratch : bool, default=False
         Begin with random weights.
     folds : int, optional
-        Of fine-tuning: how many of four parts of the labels are held out in
+        Of methods that see labels: how many of four parts of the labels are held out in
         turn, each by a training of its own, before all labels are trained on.
         By default one, and all four under 100 labels, where one part would
         hold too few to tell.
@@ -61,7 +70,9 @@ class Adaptation:
         Keep a backbone that measuring shows to be no better.
     options : mapping, default={}
         Arguments of the method itself, such as ``train="last:3"`` of
-        `handful.adapt.FineTuning`.
+        `handful.adapt.FineTuning`. Semi-supervised methods also take
+        ``labelled_share``, the share of a step's images that have a label (default
+        a quarter), and Noisy Student ``student``, the name of a larger network.
     hardware : Hardware, optional
     """
 
@@ -90,7 +101,7 @@ def n_folds(settings: Adaptation, n_labels: int) -> int:
 
 def train_side(method: str, settings: Adaptation, own: int) -> int:
     """Return the side in pixels of the views in training, for a network that sees ``own``."""
-    return settings.train_size or min(own, _TRAIN_SIDE.get(method, _SELF_SUPERVISED_SIDE))
+    return settings.train_size or min(own, _TRAIN_SIDE.get(method, _SIDE))
 
 
 def recipe_of(method: str, settings: Adaptation, random_state: int) -> Recipe:
@@ -98,7 +109,12 @@ def recipe_of(method: str, settings: Adaptation, random_state: int) -> Recipe:
     chosen = {"batch_size": settings.batch_size, "rate": settings.rate}
     changes: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
     recipe = _RECIPES.get(method, _SELF_SUPERVISED)
-    if method != SUPERVISED and not settings.scratch:
+    if method in SEMI_SUPERVISED:
+        share = settings.options.get("labelled_share", _LABELLED_SHARE)
+        if not 0 < share < 1:
+            raise AdaptError(f"The share of labelled images must be in (0, 1). Got {share!r}.")
+        recipe = replace(recipe, labelled_share=share, frozen_norms=not settings.scratch)
+    elif method != SUPERVISED and not settings.scratch:
         recipe = replace(recipe, rate=_RATE_ON, frozen_norms=True)
     return replace(recipe, random_state=random_state, **changes)
 
@@ -113,7 +129,7 @@ def build(
     size: int,
     random_state: int,
 ) -> Any:
-    """Return the method, an `nn.Module`, on a network.
+    """Return the method, an `nn.Module`, on a network; all but Noisy Student, which is a series of trainings.
 
     Parameters
     ----------
@@ -142,6 +158,8 @@ def build(
         torch.manual_seed(random_state)
         if method == SUPERVISED:
             return _finetune(network, settings, targets, vectors, size)
+        if method == CONSISTENCY:
+            return _consistency(network, settings, targets, vectors, size)
         constructor = _self_supervised(method)
         return constructor(network, n_images=len(targets), size=size, **settings.options)
 
@@ -163,6 +181,22 @@ def _finetune(
         how=how,
         start=start,
     )
+
+
+def own_options(settings: Adaptation) -> dict[str, Any]:
+    """Return the options of a semi-supervised method that are not the recipe's or the choice of a network."""
+    return {k: v for k, v in settings.options.items() if k not in ("labelled_share", "student")}
+
+
+def _consistency(
+    network: Network, settings: Adaptation, targets: Int, vectors: Float32, size: int
+) -> Any:
+    from handful.adapt import Agreement, Consistency, probe_head
+
+    known = targets >= 0
+    start = None if settings.scratch else probe_head(vectors[known], targets[known])
+    how = Agreement(**own_options(settings))
+    return Consistency(network, targets=targets, size=size, how=how, start=start)
 
 
 def _self_supervised(method: str) -> Callable[..., Any]:

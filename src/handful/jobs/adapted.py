@@ -72,7 +72,8 @@ class AdaptedRun:
 
         None for a backbone that saw no label of this folder: it is measured
         like any other. An image labelled since the run was seen by none of its
-        backbones, and is tested with the first. Where a class has one label
+        backbones, and is tested with the first, unless the run learnt from it
+        unlabelled: then its own guess of the label is in it. Where a class has one label
         nothing was held out; then there is no fold, and nothing is measured.
         """
         saw = work.backbone.spec.saw_labels_of
@@ -80,7 +81,8 @@ class AdaptedRun:
             return None
         train = np.flatnonzero(~data.is_test)
         images, groups = [data.images[row] for row in train], data.groups[train]
-        free = np.array([image.hash not in saw for image in images])
+        used = saw | learnt_unlabelled(self.folder)
+        free = np.array([image.hash not in used for image in images])
         found = []
         for number, fold in enumerate(self.folds):
             held = {str(name) for name in fold["held_out"]}
@@ -126,6 +128,14 @@ def run_of(choice: BackboneChoice, work: Workspace, data: Labelled) -> AdaptedRu
             "same `handful adapt` command goes on where it stopped."
         )
     return None
+
+
+def learnt_unlabelled(folder: Path) -> frozenset[str]:
+    """Return the hashes of the images that a semi-supervised run learnt from without a label."""
+    path = folder / "images.json"
+    if not path.is_file():
+        return frozenset()
+    return frozenset(json.loads(path.read_text(encoding="utf-8"))["unlabelled"])
 
 
 def seen_labels(work: Workspace, data: Labelled) -> bool:

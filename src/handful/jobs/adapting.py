@@ -25,7 +25,8 @@ from handful.core import (
 from handful.heads import LinearProbe, TemperatureScaled
 from handful.jobs.adaptation import (
     PRETEXT,
-    SUPERVISED,
+    SEMI_SUPERVISED,
+    WITH_LABELS,
     Adaptation,
     check_method,
     n_folds,
@@ -35,9 +36,16 @@ from handful.jobs.adaptation import (
 from handful.jobs.adapted import origin_facts, vectors_of
 from handful.jobs.adapting_part import Part
 from handful.jobs.backbone import RUN_RECORD, BackboneChoice
-from handful.jobs.labelled import check_labels, load_labelled
+from handful.jobs.labelled import Labelled, check_labels, load_labelled
 from handful.jobs.pretext import pretext_verdicts
 from handful.jobs.reporting import as_json
+from handful.jobs.semisupervised import (
+    TrainingPool,
+    check_two_labels,
+    doubt,
+    training_pool,
+    unlabelled_facts,
+)
 from handful.jobs.verdict import is_refused, sentence
 from handful.jobs.workspace import Workspace, open_workspace
 from handful.measure import BeforeAfter, before_after, held_out_folds
@@ -88,8 +96,9 @@ def adapt(
 
     Parameters
     ----------
-    method : {"finetune", "rotation", "masked", "contrastive", "predictive", "instance"}
-        Fine-tuning learns from the labels; the others learn from the images alone.
+    method : {"finetune", "consistency", "noisy-student", "rotation", "masked", "contrastive", "predictive", "instance"}
+        Fine-tuning learns from the labels, consistency training and Noisy Student
+        from labels and unlabelled images, the others from the images alone.
     images : Path or str
         The folder. Its test split is never seen.
     backbone : BackboneChoice, optional
@@ -123,7 +132,7 @@ def adapt(
     opened = open_workspace(
         Path(images),
         compared,
-        needs_labels=method == SUPERVISED,
+        needs_labels=method in WITH_LABELS,
         project_dir=project_dir,
         quiet=quiet,
     )
@@ -131,7 +140,7 @@ def adapt(
         run = AdaptRun(work, choice, method, settings, random_state, quiet)
         path = run.folder / RUN_RECORD
         if not path.is_file() or (settings.anyway and not is_saved(run.folder)):
-            facts = run.with_labels() if method == SUPERVISED else run.without_labels()
+            facts = run.with_labels() if method in WITH_LABELS else run.without_labels()
             write_atomically(
                 path, json.dumps(as_json(facts), indent=1, ensure_ascii=False).encode()
             )
@@ -160,8 +169,12 @@ class AdaptRun:
         self.images = [image for image in self.work.images if image.split != "test"]
         self.size = train_side(self.method, self.settings, spec.preprocess.size)
         self.recipe: Recipe | None = None
-        with_labels = self.method == SUPERVISED
+        with_labels, with_pool = self.method in WITH_LABELS, self.method in SEMI_SUPERVISED
+        if with_pool and self.settings.hardware.devices > 1:
+            raise AdaptError(f"{self.method!r} trains on one device. Leave out --devices.")
         content = [f"{i.hash} {i.label if with_labels else ''}" for i in self.images]
+        if with_pool:  # copies of test images are left out
+            content += [f"{i.hash} test" for i in self.work.images if i.split == "test"]
         own = replace(self.settings, anyway=False)
         what = [repr((self.method, own, self.choice, self.random_state)), spec.fingerprint]
         key = hashlib.blake2b("\n".join(what + content).encode(), digest_size=4).hexdigest()
@@ -176,15 +189,17 @@ class AdaptRun:
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise AdaptError(
-                f"Fine-tuning needs labels of two classes. There is one, {classes[0]!r}."
+                f"{self.method!r} needs labels of two classes. There is one, {classes[0]!r}."
             )
-        part = Part(self, images, codes.astype(np.int64), data.X[train])
+        part = Part(self, images, codes.astype(np.int64), data.X[train], groups, classes.tolist())
+        pool = self._pool(data, part) if self.method in SEMI_SUPERVISED else None
         folds, kept = [], []
         splits = held_out_folds(y, groups, n_folds=_PARTS, random_state=self.random_state)
         parts = n_folds(self.settings, len(y))
         for number, split in enumerate(splits[:parts], 1):
             name = f"fold-{number}"
-            backbone = part.trained(self.folder / name, split.train)
+            rows = pool.joined(split.train) if pool else split.train
+            backbone = part.trained(self.folder / name, rows)
             folds.append(
                 replace(split, X=vectors_of(self.work, backbone, images, quiet=self.quiet))
             )
@@ -193,8 +208,23 @@ class AdaptRun:
             TemperatureScaled(LinearProbe()), data.X[train], None, y, groups=groups, folds=folds
         )
         if self.settings.anyway or not is_refused(figures):
-            part.trained(self.folder, np.arange(len(y)))
-        return {**self._facts(figures), "folds": kept}
+            rows = np.arange(len(y))
+            part.trained(self.folder, pool.joined(rows) if pool else rows)
+        facts = {**self._facts(figures), "folds": kept}
+        if pool:
+            facts["unlabelled"] = unlabelled_facts(self.folder, pool)
+            facts["sentence"] += doubt(facts["unlabelled"])
+        return facts
+
+    def _pool(self, data: Labelled, part: Part) -> TrainingPool:
+        """Return the unlabelled images, which the part has after its labelled ones from now on."""
+        check_two_labels(data.y[~data.is_test])
+        pool = training_pool(self.work, data, quiet=self.quiet)
+        names = [image.hash for image in pool.images]
+        part.images = [*part.images, *pool.images]
+        part.codes = np.concatenate([part.codes, np.full(len(names), -1)])
+        part.frozen = np.concatenate([part.frozen, self.work.store.rows(names)])
+        return pool
 
     def without_labels(self) -> dict[str, Any]:
         """Train on the images alone, then measure on the labels there are."""
@@ -212,7 +242,8 @@ class AdaptRun:
         if is_saved(self.folder):
             backbone = load_saved(self.folder)
         else:
-            part = Part(self, self.images, targets, frozen)
+            no_groups = np.full(len(targets), -1)
+            part = Part(self, self.images, targets, frozen, no_groups, names)
             backbone = part.trained(candidate, np.arange(len(self.images)))
         figures = self._measured(backbone)
         if not is_saved(self.folder) and (self.settings.anyway or not is_refused(figures)):
@@ -247,12 +278,18 @@ class AdaptRun:
         except (ProjectError, MeasureError):  # no label, or one class
             return None
 
-    def network(self) -> Network:
-        """Return the network to begin with."""
+    def network(self, name: str | None = None) -> Network:
+        """Return the network to begin with, or another one by its name."""
         from handful.adapt import load_network
 
         own = self.work.backbone.spec.preprocess
         changed = {"size": own.size, "crop": own.crop, "white": own.white}
+        if name is not None:
+            changed.pop("size")
+            return load_network(
+                name, download=self.choice.download, scratch=self.settings.scratch, preprocess=changed,
+                random_state=self.random_state,
+            )  # fmt: skip
         return load_network(
             self.choice.name, weights=self.choice.weights, download=self.choice.download,
             scratch=self.settings.scratch, preprocess=changed, random_state=self.random_state,
@@ -285,8 +322,9 @@ class AdaptRun:
         if not path.is_file():
             settings = self.settings
             runs = 1
-            if self.method == SUPERVISED:
+            if self.method in WITH_LABELS:
                 runs += n_folds(settings, sum(image.label is not None for image in self.images))
+            runs *= settings.options.get("generations", 1)
             budget = replace(settings.budget, amount=settings.budget.amount / runs)
             if settings.budget.unit == "epochs":
                 budget = settings.budget

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from handful.backbones import OnnxBackbone, is_saved, load_saved, save_backbone
 from handful.core import AdaptError, Array, Int, write_atomically
-from handful.jobs.adaptation import SUPERVISED, build
+from handful.jobs.adaptation import (
+    CONSISTENCY,
+    NOISY_STUDENT,
+    SEMI_SUPERVISED,
+    SUPERVISED,
+    WITH_LABELS,
+    build,
+)
+from handful.jobs.semisupervised import noted, taught, write_counts
 from handful.project import Image
 from handful.report import training_plot
 
@@ -26,68 +34,88 @@ class Part:
     images: Sequence[Image]
     codes: Int
     frozen: Array
+    groups: Int
+    classes: Sequence[str]
 
     def trained(self, folder: Path, rows: Int) -> OnnxBackbone:
         """Train on some rows into a folder, unless that was done, and return the exported backbone."""
         if is_saved(folder):
             return load_saved(folder)
-        from handful.adapt import TrainingData, export_network, read_log, save_network, train
+        from handful.adapt import TrainingData, export_network, read_log, save_network
 
-        run, network = self.run, self.run.network()
-        targets = self.codes[rows]
+        run = self.run
+        if run.method in SEMI_SUPERVISED:
+            rows = noted(folder, self.images, self.codes, rows)
+        network = run.network(run.settings.options.get("student"))
         names = [self.images[row].hash for row in rows]
         size = run.side_of(network)
-        data = TrainingData(self._pixels().subset(rows), names, targets, network.mean, network.std)
+        pixels = self._pixels(network).subset(rows)
+        data = TrainingData(pixels, names, self.codes[rows], network.mean, network.std)
+        log = folder
         try:
-            method = build(
-                run.method,
-                network,
-                run.settings,
-                targets=targets,
-                vectors=self.frozen[rows],
-                size=size,
-                random_state=run.random_state,
-            )
+            if run.method == NOISY_STUDENT:
+                found = taught(self, folder, rows, data, size)
+                network, run.recipe, log = found.network, found.recipe, found.folder
+            else:
+                self._train(network, data, rows, folder)
         except (TypeError, ValueError) as error:  # an option that is unknown or out of range
             raise AdaptError(str(error)) from error
+        network = self._recorded(network, rows)
+        save_network(network, folder / "network.safetensors")
+        lines = read_log(log)
+        if log != folder:
+            write_atomically(folder / "log.jsonl", (log / "log.jsonl").read_bytes())
+        plot = training_plot(lines, f"{run.method}, {len(names)} images")
+        write_atomically(folder / "training.svg", plot.encode())
+        save_backbone(export_network(network), folder)
+        for place in {folder, log, *folder.glob("generation-*")}:
+            for state in [*place.glob("state-*.safetensors"), place / "checkpoint.json"]:
+                state.unlink(missing_ok=True)
+        return load_saved(folder)
+
+    def _train(self, network: Network, data: TrainingData, rows: Int, folder: Path) -> None:
+        """Train the method on a network, in place."""
+        from handful.adapt import Marked, train
+
+        run, size = self.run, self.run.size
+        method = build(
+            run.method, network, run.settings, targets=data.targets, vectors=self.frozen[rows], size=size,
+            random_state=run.random_state,
+        )  # fmt: skip
         if run.method == SUPERVISED and method.can_cache:
             data = _cached(
                 network, method, data, size, run.folder / "pixels" / f"{folder.name}.npy"
             )
+        if run.method == CONSISTENCY:
+            data = replace(data, images=Marked(data.images, data.targets))
         recipe = run.planned(method, data)
-        look = None if run.method == SUPERVISED else _look(data, run)
+        look = None if run.method in WITH_LABELS else _look(data, run)
         run.recipe = train(
             method, data, replace(recipe, batch_size=min(recipe.batch_size, len(rows))), folder,
             look=look, hardware=run.settings.hardware, quiet=run.quiet,
         )  # fmt: skip
-        if run.method == SUPERVISED:
+        if run.method in WITH_LABELS:
             method.finish()
-        network = self._recorded(network, names)
-        save_network(network, folder / "network.safetensors")
-        plot = training_plot(read_log(folder), f"{run.method}, {len(names)} images")
-        write_atomically(folder / "training.svg", plot.encode())
-        save_backbone(export_network(network), folder)
-        for state in [*folder.glob("state-*.safetensors"), folder / "checkpoint.json"]:
-            state.unlink(missing_ok=True)
-        return load_saved(folder)
+        if run.method == CONSISTENCY:
+            write_counts(folder, method.confidence_counts())
 
-    def _pixels(self) -> Pixels:
+    def _pixels(self, network: Network) -> Pixels:
         from handful.adapt import Pixels
 
-        preprocess = replace(self.run.work.backbone.spec.preprocess, size=self.run.size)
+        preprocess = replace(network.preprocess, size=self.run.size)
         paths, hashes = [i.path for i in self.images], [i.hash for i in self.images]
         return Pixels(paths, hashes, preprocess, self.run.folder / "pixels", quiet=self.run.quiet)
 
-    def _recorded(self, network: Network, names: Sequence[str]) -> Network:
+    def _recorded(self, network: Network, rows: Int) -> Network:
         run = self.run
-        seen = f"{len(names)} images of a folder ({run.method})"
+        labelled = rows[self.codes[rows] >= 0] if run.method in WITH_LABELS else rows[:0]
+        seen = f"{len(rows)} images of a folder ({run.method})"
         before = "" if run.settings.scratch else f"{network.pretrained_on}, then "
-        saw = frozenset(names) if run.method == SUPERVISED else frozenset()
         return replace(
             network,
             name=f"{network.name}+{run.method}",
             pretrained_on=before + seen,
-            saw_labels_of=saw,
+            saw_labels_of=frozenset(self.images[row].hash for row in labelled),
         )
 
 

@@ -69,7 +69,9 @@ def test_a_student_learns_soft_labels_of_its_rows(small: Any) -> None:
         np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32),
         np.zeros(2, np.float32),
     )
-    student = NoisyStudent(small.network("cnn"), labels=labels, size=32, start=start).eval()
+    student = NoisyStudent(
+        small.network("cnn"), labels=labels, n_labels=1, size=32, start=start
+    ).eval()
     x = torch.randn(3, 3, 32, 32)
     rows = torch.tensor([1, 0, 1])
     got = student((x,), torch.tensor([0, -1, -1]), rows)["loss"]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handful.adapt.augment import View
-from handful.adapt.finetune import head_group, linear_head, normalised
+from handful.adapt.finetune import default_towards, head_group, linear_head, normalised
 from handful.adapt.network import Network
 from handful.adapt.semisupervised.variants import TEACHER_RAMP, VARIANTS, Sizes
 from handful.adapt.trainable import interpolate, parameter_groups
@@ -64,8 +64,9 @@ class Agreement:
         Mirror half of the views.
     randaugment : int, default=10
         Strength of RandAugment in strong views, in [1, 30].
-    towards : float, default=1.0
+    towards : float, optional
         Weight of the trained network in its average with the one it began as, in (0, 1].
+        By default as in fine-tuning: 0.5 under 50 labels a class, 1 from there.
 
     Raises
     ------
@@ -79,7 +80,7 @@ class Agreement:
     scale: float = 0.5
     flip: bool = True
     randaugment: int = 10
-    towards: float = 1.0
+    towards: float | None = None
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -91,7 +92,7 @@ class Agreement:
             "threshold": ("in (0, 1)", 0 < self.threshold < 1),
             "momentum": ("in [0, 1)", 0 <= self.momentum < 1),
             "randaugment": ("in [1, 30]", 1 <= self.randaugment <= 30),
-            "towards": ("in (0, 1]", 0 < self.towards <= 1),
+            "towards": ("in (0, 1]", self.towards is None or 0 < self.towards <= 1),
         }
         for name, (expected, is_valid) in rules.items():
             if not is_valid:
@@ -162,6 +163,8 @@ class Consistency(nn.Module):
         n_classes = int(targets.max()) + 1
         self.head = linear_head(network.dim, n_classes, start)
         self.n_unlabelled = int((targets < 0).sum())
+        n_labels = len(targets) - self.n_unlabelled
+        self.towards = self.how.towards or default_towards(n_labels, n_classes)
         sizes = Sizes(
             n_classes, len(targets), self.n_unlabelled, self.how.threshold, self.how.momentum
         )
@@ -235,8 +238,8 @@ class Consistency(nn.Module):
 
     def finish(self) -> None:
         """Average the weights with the start, as far as asked for."""
-        if self.how.towards < 1:
-            state = interpolate(self._start, self.chain.state_dict(), self.how.towards)
+        if self.towards < 1:
+            state = interpolate(self._start, self.chain.state_dict(), self.towards)
             self.chain.load_state_dict(state)
 
     def confidence_counts(self) -> dict[str, int]:

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from handful.adapt.augment import View
 from handful.adapt.feeding import TrainingData
-from handful.adapt.finetune import head_group, linear_head, normalised
+from handful.adapt.finetune import default_towards, head_group, linear_head, normalised
 from handful.adapt.loop import train
 from handful.adapt.network import Network
 from handful.adapt.recipe import Hardware, Recipe
@@ -72,8 +72,9 @@ class Noise:
         Smallest share of an image's area that a crop keeps.
     flip : bool, default=True
         Mirror half of the views.
-    towards : float, default=1.0
+    towards : float, optional
         Weight of the student in its average with the network it began as, in (0, 1].
+        By default as in fine-tuning: 0.5 under 50 labels a class, 1 from there.
 
     Raises
     ------
@@ -89,7 +90,7 @@ class Noise:
     stochastic_depth: float = 0.2
     scale: float = 0.35
     flip: bool = True
-    towards: float = 1.0
+    towards: float | None = None
 
     def __post_init__(self) -> None:
         rules = {
@@ -97,7 +98,7 @@ class Noise:
             "threshold": ("in [0, 1)", 0 <= self.threshold < 1),
             "dropout": ("in [0, 1)", 0 <= self.dropout < 1),
             "stochastic_depth": ("in [0, 1)", 0 <= self.stochastic_depth < 1),
-            "towards": ("in (0, 1]", 0 < self.towards <= 1),
+            "towards": ("in (0, 1]", self.towards is None or 0 < self.towards <= 1),
         }
         for name, (expected, is_valid) in rules.items():
             if not is_valid:
@@ -115,6 +116,8 @@ class NoisyStudent(nn.Module):
         Its chain is trained in place.
     labels : ndarray of shape (n, n_classes), float32
         What each image of the data set is; rows sum to 1.
+    n_labels : int
+        How many of them are not guesses.
     size : int
         Side of the views in pixels.
     noise : Noise, optional
@@ -127,6 +130,7 @@ class NoisyStudent(nn.Module):
         network: Network,
         *,
         labels: Float32,
+        n_labels: int,
         size: int,
         noise: Noise | None = None,
         start: tuple[Float32, Float32] | None = None,
@@ -135,6 +139,7 @@ class NoisyStudent(nn.Module):
         self.noise, self.chain, self.size = noise or Noise(), network.chain, size
         self._start = {key: value.clone() for key, value in self.chain.state_dict().items()}
         self.head = linear_head(network.dim, labels.shape[1], start)
+        self.towards = self.noise.towards or default_towards(n_labels, labels.shape[1])
         stochastic_depth(self.chain, self.noise.stochastic_depth)
         self.dropout = nn.Dropout(self.noise.dropout)
         self.register_buffer("labels", torch.from_numpy(labels), persistent=False)
@@ -167,8 +172,8 @@ class NoisyStudent(nn.Module):
 
     def finish(self) -> None:
         """Average the weights with the start, as far as asked for."""
-        if self.noise.towards < 1:
-            state = interpolate(self._start, self.chain.state_dict(), self.noise.towards)
+        if self.towards < 1:
+            state = interpolate(self._start, self.chain.state_dict(), self.towards)
             self.chain.load_state_dict(state)
 
 
@@ -300,7 +305,9 @@ class School:
             Rows(data.images, rows), [data.names[int(i)] for i in rows], data.targets[rows], data.mean, data.std
         )  # fmt: skip
         network, start = self.student(fit)
-        method = NoisyStudent(network, labels=labels, size=self.size, noise=how, start=start)
+        method = NoisyStudent(
+            network, labels=labels, n_labels=len(fit), size=self.size, noise=how, start=start
+        )
         folder = self.folder / f"generation-{generation}"
         recipe = train(
             method, own, self.plan(method, own), folder, hardware=self.hardware, quiet=self.quiet
