@@ -163,8 +163,8 @@ class Products:
 
     def normalised(self) -> Products:
         """Return the products of the images scaled to unit length."""
-        own: Float32 = np.float32(1) / np.sqrt(np.maximum(self.support_squares(), _TINY))
-        asked: Float32 = np.float32(1) / np.sqrt(np.maximum(self.squares, _TINY))
+        own = (1 / np.sqrt(np.maximum(self.support_squares(), _TINY))).astype(np.float32)
+        asked = (1 / np.sqrt(np.maximum(self.squares, _TINY))).astype(np.float32)
         pool = self.pool
         if pool is not None:
             pool = pool * asked[:, :, None] * asked[:, None, :]

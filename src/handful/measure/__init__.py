@@ -5,16 +5,17 @@ from handful.measure.auto_label import AutoLabels, auto_labels
 from handful.measure.before_after import BeforeAfter, before_after
 from handful.measure.calibration import ReliabilityBin
 from handful.measure.confidence_sequence import confidence_sequence
+from handful.measure.episode_figures import Quartile
+from handful.measure.episodes import Realism, sample_episodes
+from handful.measure.few_shot import EpisodeFigures, EpisodeReport, evaluate_episodes
 from handful.measure.folds import Fold
 from handful.measure.intervals import clopper_pearson, paired_interval, share, wilson_interval
-from handful.measure.learning_curve import (
-    CurvePoint,
-    LearningCurve,
-    gain_of_labels,
-    learning_curve,
-)
+from handful.measure.learning_curve import CurvePoint, LearningCurve, gain_of_labels, learning_curve
 from handful.measure.metrics import ClassFigures, TestFigures, test_accuracy
 from handful.measure.operating_point import OperatingPoint, labels_needed, operating_point
+from handful.measure.pretraining import pretraining_overlap
+from handful.measure.semantic import prototype_distances, taxonomy_distances
+from handful.measure.tasks import Tasks
 from handful.measure.validation import MethodFigures, Validation, held_out_folds, validate
 
 __all__ = [
@@ -22,11 +23,16 @@ __all__ = [
     "BeforeAfter",
     "ClassFigures",
     "CurvePoint",
+    "EpisodeFigures",
+    "EpisodeReport",
     "Fold",
     "LearningCurve",
     "MethodFigures",
     "OperatingPoint",
+    "Quartile",
+    "Realism",
     "ReliabilityBin",
+    "Tasks",
     "TestFigures",
     "Validation",
     "active_accuracy",
@@ -35,6 +41,7 @@ __all__ = [
     "before_after",
     "clopper_pearson",
     "confidence_sequence",
+    "evaluate_episodes",
     "gain_of_labels",
     "held_out_folds",
     "labels_needed",
@@ -42,7 +49,11 @@ __all__ = [
     "lure",
     "operating_point",
     "paired_interval",
+    "pretraining_overlap",
+    "prototype_distances",
+    "sample_episodes",
     "share",
+    "taxonomy_distances",
     "test_accuracy",
     "validate",
     "wilson_interval",
