@@ -266,26 +266,23 @@ class School:
         fit = np.setdiff1d(np.flatnonzero(self.data.targets >= 0), check)
         p = self._kept(1, lambda: self.teacher(fit))
         accuracies = self._accuracy(p, check)
-        first, records = self._lesson(1, p, fit)
-        if not len(check):
-            write_pseudo_labels(self.folder / FILE, records)
-            return self._taught(first, records, accuracies)
-        p = self._kept(2, lambda: self._guesses(first.method))
-        accuracies += self._accuracy(p, check)
-        best = first
-        sure = p[self.data.targets < 0].max() >= self.noise.threshold
-        if accuracies[1] > accuracies[0] and sure:
-            second, more = self._lesson(2, p, fit)
-            records += more
-            accuracies += self._accuracy(self._kept(3, lambda: self._guesses(second.method)), check)
-            best = second if accuracies[2] > accuracies[1] else first
+        best = first = self._lesson(1, p, fit)
+        records = first.records
+        if len(check):
+            p = self._kept(2, lambda: self._guesses(first.method))
+            accuracies += self._accuracy(p, check)
+            sure = p[self.data.targets < 0].max() >= self.noise.threshold
+            if accuracies[1] > accuracies[0] and sure:
+                second = self._lesson(2, p, fit)
+                records = [*records, *second.records]
+                p = self._kept(3, lambda: self._guesses(second.method))
+                accuracies += self._accuracy(p, check)
+                best = second if accuracies[2] > accuracies[1] else first
         write_pseudo_labels(self.folder / FILE, records)
         return self._taught(best, records, accuracies)
 
-    def _lesson(
-        self, generation: int, p: Float32, fit: Int
-    ) -> tuple[_Lesson, list[dict[str, Any]]]:
-        """Train a student on labels and confident guesses; return it and what was guessed."""
+    def _lesson(self, generation: int, p: Float32, fit: Int) -> _Lesson:
+        """Train a student on labels and confident guesses."""
         data, how = self.data, self.noise
         others = np.flatnonzero(data.targets < 0)
         chosen = others[balanced_rows(p[others], how.threshold, random_state=self.random_state)]
@@ -298,9 +295,9 @@ class School:
         names = [data.names[int(i)] for i in others]
         records = pseudo_label_rows(names, p[others], self.classes, used, generation)
         rows = np.concatenate([fit, chosen])
-        labels = p if how.soft else np.eye(p.shape[1], dtype=np.float32)[p.argmax(axis=1)]
-        labels = labels[rows]
-        labels[: len(fit)] = np.eye(p.shape[1], dtype=np.float32)[data.targets[fit]]
+        certain = np.eye(p.shape[1], dtype=np.float32)
+        guessed = p[chosen] if how.soft else certain[p[chosen].argmax(axis=1)]
+        labels = np.concatenate([certain[data.targets[fit]], guessed])
         own = TrainingData(
             Rows(data.images, rows), [data.names[int(i)] for i in rows], data.targets[rows], data.mean, data.std
         )  # fmt: skip
@@ -313,7 +310,7 @@ class School:
             method, own, self.plan(method, own), folder, hardware=self.hardware, quiet=self.quiet
         )
         method.finish()
-        return _Lesson(generation, network, method, folder, recipe), records
+        return _Lesson(generation, network, method, folder, recipe, records)
 
     @torch.inference_mode()
     def _guesses(self, method: NoisyStudent) -> Float32:
@@ -371,6 +368,7 @@ class _Lesson:
     method: NoisyStudent
     folder: Path
     recipe: Recipe
+    records: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
