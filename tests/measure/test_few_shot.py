@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from handful.backbones import BackboneSpec, Classifier
 from handful.core import MeasureError
-from handful.heads import RULES, PrototypeClassifier
+from handful.heads import RULES, LinearProbe, PrototypeClassifier
 from handful.images import Preprocess
 from handful.measure import (
     Realism,
@@ -53,6 +53,17 @@ def test_accuracy_is_that_of_the_head_task_by_task():
     assert rule.accuracy.value == pytest.approx(np.mean(by_hand))
     assert rule.accuracy.n == 20
     assert report.differences["head"].value == pytest.approx(0)
+
+
+def test_vectors_are_prepared_once_without_changing_the_answers():
+    X, y = world(4)
+    tasks = sample_episodes(y, 3, 3, 5, 10)
+    found = evaluate_episodes(np.abs(X), y, tasks, {"probe": LinearProbe()}).methods["probe"]
+    for t in range(10):
+        own = tasks.support[t].ravel()
+        fitted = LinearProbe().fit(np.abs(X)[own], y[own])
+        expected = fitted.score(np.abs(X)[tasks.query[t]], y[tasks.query[t]])
+        assert found.accuracies[t] == pytest.approx(expected, abs=1 / 15 + 1e-6)
 
 
 def test_any_classifier_with_probabilities_can_be_compared():

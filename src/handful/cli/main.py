@@ -18,6 +18,7 @@ from handful.cli.backbones import backbones
 from handful.cli.demo import demo
 from handful.cli.doctor import doctor
 from handful.cli.embed import embed
+from handful.cli.episodes import episodes
 from handful.cli.export import export
 from handful.cli.fit import fit
 from handful.cli.import_labels import import_labels
@@ -169,6 +170,7 @@ for _command in (
     predict,
     serve,
     adapt,
+    episodes,
     next_images,
     status,
     report,

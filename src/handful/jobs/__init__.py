@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from handful.jobs.predicting import Row, least_certain, predict
     from handful.jobs.predictor import Predictor
     from handful.jobs.pretext import check_images
+    from handful.jobs.shots import EPISODE_METHODS, EpisodesResult, episodes
     from handful.jobs.vectors import embed_folder
     from handful.project import ImportReport, Step, escape_cell
     from handful.report import summary_table
@@ -39,6 +40,8 @@ _HOMES = {
     "Budget": "handful.adapt",
     "CutResult": "handful.jobs.cutting",
     "DemoOutcome": "handful.jobs.demonstration",
+    "EPISODE_METHODS": "handful.jobs.shots",
+    "EpisodesResult": "handful.jobs.shots",
     "FitResult": "handful.jobs.fitting",
     "Hardware": "handful.adapt",
     "ImportReport": "handful.project",
@@ -54,6 +57,7 @@ _HOMES = {
     "demo": "handful.jobs.demonstration",
     "doctor": "handful.jobs.diagnosis",
     "embed_folder": "handful.jobs.vectors",
+    "episodes": "handful.jobs.shots",
     "escape_cell": "handful.project",
     "export_labels": "handful.jobs.folder",
     "fit": "handful.jobs.fitting",
@@ -70,12 +74,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "EPISODE_METHODS",
     "AdaptResult",
     "Adaptation",
     "BackboneChoice",
     "Budget",
     "CutResult",
     "DemoOutcome",
+    "EpisodesResult",
     "FitResult",
     "Hardware",
     "ImportReport",
@@ -91,6 +97,7 @@ __all__ = [
     "demo",
     "doctor",
     "embed_folder",
+    "episodes",
     "escape_cell",
     "export_labels",
     "fit",

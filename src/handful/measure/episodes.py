@@ -60,7 +60,7 @@ class Realism:
 
 def sample_episodes(
     y: Array,
-    n_way: Range = 5,
+    n_way: Range | None = 5,
     n_shot: Range = 1,
     n_query: int | None = 15,
     n_tasks: int = 1000,
@@ -75,8 +75,9 @@ def sample_episodes(
     ----------
     y : array of shape (n_images,)
         Class of each image; text or numbers, contiguous or not.
-    n_way : int or (int, int), default=5
-        Classes of a task; of a range, both ends included, each task draws its own.
+    n_way : int or (int, int) or None, default=5
+        Classes of a task; of a range, both ends included, each task draws its own. None: all
+        classes that have enough images.
     n_shot : int or (int, int), default=1
         Labelled images of a class; of a range, each class of each task draws its own.
     n_query : int or None, default=15
@@ -109,7 +110,12 @@ def sample_episodes(
     """
     realism = realism or Realism()
     plan = _Plan(
-        np.asarray(y), _range("n_way", n_way), _range("n_shot", n_shot), n_query, realism, groups
+        np.asarray(y),
+        None if n_way is None else _range("n_way", n_way),
+        _range("n_shot", n_shot),
+        n_query,
+        realism,
+        groups,
     )
     _check_counts(n_query, n_tasks, realism)
     tasks = plan.drawn(n_tasks, stream(random_state, "episodes"))
@@ -143,14 +149,14 @@ class _Plan:
     """What can be drawn, and the drawing of many tasks at once."""
 
     def __init__(
-        self, y: Array, way: tuple[int, int], shot: tuple[int, int], n_query: int | None,
+        self, y: Array, way: tuple[int, int] | None, shot: tuple[int, int], n_query: int | None,
         realism: Realism, groups: Array | None,
     ) -> None:  # fmt: skip
         if y.ndim != 1 or not len(y):
             raise ValueError(
                 f"The 'y' of sample_episodes must be one class an image. Got the shape {y.shape}."
             )
-        self.way, self.shot, self.n_query, self.realism = way, shot, n_query, realism
+        self.shot, self.n_query, self.realism = shot, n_query, realism
         names, codes = np.unique(y, return_inverse=True)
         self.names = tuple(str(name) for name in names.tolist())
         self.codes = codes.astype(np.int64)
@@ -160,7 +166,10 @@ class _Plan:
             Members(np.flatnonzero(self.codes == c), self.units) for c in range(len(names))
         ]
         self.sizes = np.array([len(m.starts) for m in self.members])
-        self.eligible = self._eligible()
+        need = shot[1] + (1 if n_query is None else n_query)
+        self.eligible = self.sizes >= (2 if realism.fewer_shots else need)
+        self.way = way or (max(2, int(self.eligible.sum())),) * 2
+        self._check_classes(need)
         self._check_distances()
 
     def drawn(self, n_tasks: int, random: np.random.Generator) -> dict[str, Int]:
@@ -206,12 +215,11 @@ class _Plan:
         """Classes with too few images."""
         return tuple(n for n, fits in zip(self.names, self.eligible, strict=True) if not fits)
 
-    def _eligible(self) -> Bool:
-        """Return which classes have enough images; raise where they are too few."""
-        need = self.shot[1] + (1 if self.n_query is None else self.n_query)
-        eligible = self.sizes >= (2 if self.realism.fewer_shots else need)
+    def _check_classes(self, need: int) -> None:
+        """Raise where too few classes have enough images."""
+        eligible = self.eligible
         if eligible.sum() >= self.way[1]:
-            return np.asarray(eligible)
+            return
         if len(self.names) < self.way[1]:
             raise MeasureError(
                 f"{self.way[1]}-way tasks need {self.way[1]} classes. Got {len(self.names)}: "

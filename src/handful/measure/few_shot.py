@@ -258,6 +258,7 @@ def _by_rule(
 
 def _by_head(head: Any, X: Float32, tasks: Tasks, progress: Progress) -> Answers:
     start = time.perf_counter()
+    head, X = _prepared(head, X)
 
     def logits(begin: int, end: int) -> Float32:
         out = np.full(
@@ -273,6 +274,15 @@ def _by_head(head: Any, X: Float32, tasks: Tasks, progress: Progress) -> Answers
         return out
 
     return _collected(logits, tasks, 1, start, progress)
+
+
+def _prepared(head: Any, X: Float32) -> tuple[Any, Float32]:
+    """Do once to all vectors what a head such as `LinearProbe` would do to them in every task."""
+    settings = head.get_params(deep=False)
+    if not {"power", "unit_norm"} <= settings.keys():
+        return head, X
+    X = transformed(X, power=settings["power"], unit_norm=settings["unit_norm"])
+    return clone(head).set_params(power=1.0, unit_norm=False), X
 
 
 def _logits_of(fitted: Any, X: Float32) -> Array:

@@ -2,7 +2,17 @@
 
 from handful.report.cut_plot import CutCurve, cut_plot, standing_alone
 from handful.report.page import render
+from handful.report.shots_plot import ShotCurve, shots_plot
 from handful.report.terminal import summary_table
 from handful.report.training import training_plot
 
-__all__ = ["CutCurve", "cut_plot", "render", "standing_alone", "summary_table", "training_plot"]
+__all__ = [
+    "CutCurve",
+    "ShotCurve",
+    "cut_plot",
+    "render",
+    "shots_plot",
+    "standing_alone",
+    "summary_table",
+    "training_plot",
+]
