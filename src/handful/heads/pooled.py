@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from threadpoolctl import threadpool_limits
 
 from handful.core import Array
 from handful.heads.unlabelled import RuleMixin
@@ -61,7 +62,8 @@ class WithPool(RuleMixin, MetaEstimatorMixin, BaseEstimator):
         -------
         self
         """
-        self.rule_ = clone(self.head).fit(X, y, self.X_unlabelled)
+        with threadpool_limits(1, "blas"):  # many small fits, for which threads only wait
+            self.rule_ = clone(self.head).fit(X, y, self.X_unlabelled)
         self.classes_, self.n_features_in_ = self.rule_.classes_, self.rule_.n_features_in_
         self.loo_logits_ = self.rule_.loo_logits_
         return self

@@ -52,7 +52,8 @@ def copies_among(
 ) -> set[str]:
     """Return the hashes of ``others`` that show the same picture as one of ``images``.
 
-    Found as in `find_near_duplicates`; a pair that was looked at is not decoded again.
+    Found as in `find_near_duplicates`, but each of the others is compared with the nearest
+    of ``images`` alone; a pair that was looked at is not decoded again.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def copies_among(
     key = f"pairs_looked_at:{work.backbone.spec.fingerprint}"
     looked_at = {(a, b) for a, b in work.project.setting(key) or ()}
     mine, theirs = [image.hash for image in images], [image.hash for image in others]
-    indices, similarity = nearest(work.store.rows(theirs), work.store.rows(mine), _NEIGHBOURS)
+    indices, similarity = nearest(work.store.rows(theirs), work.store.rows(mine), 1)
     rows, columns = np.nonzero(similarity >= SIMILAR)
     found = zip(rows.tolist(), indices[rows, columns].tolist(), strict=True)
     pairs = sorted((min(theirs[i], mine[j]), max(theirs[i], mine[j])) for i, j in found)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
-from handful.core import Array, Float64, Int, Progress, stream
+from handful.core import Array, Float64, Int, Progress, stream, usable_cores
 from handful.measure.folds import Fold, is_testable, unit_ids, units_per_class
 from handful.measure.shipped import Trial
 
@@ -75,7 +78,10 @@ class OutOfFold:
 
 
 def predict_out_of_fold(head: Any, X: Array, design: Design, progress: Progress) -> OutOfFold:
-    """Fit a clone of the head on every training set and predict its test rows.
+    """Fit a clone of the head on every training set and predict its test rows, a fit on each core.
+
+    Linear algebra then runs on one thread: the fits are small, and threads of both kinds
+    together wait for each other.
 
     Parameters
     ----------
@@ -91,15 +97,17 @@ def predict_out_of_fold(head: Any, X: Array, design: Design, progress: Progress)
     start = time.perf_counter()
     n, k = len(design.codes), len(design.classes)
     proba = np.full((design.n_repeats, n, k), np.nan)
-    for fold in design.folds:
-        proba[fold.repeat, fold.test] = _predicted(head, X, fold, design)
-        progress.advance()
     alone_hits, alone_n = np.zeros(k), np.zeros(k)
-    for cut in design.cuts:
-        right = _predicted(head, X, cut, design).argmax(axis=1) == design.codes[cut.test]
-        alone_hits += np.bincount(design.codes[cut.test], right, minlength=k)
-        alone_n += np.bincount(design.codes[cut.test], minlength=k)
-        progress.advance()
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(usable_cores()) as pool:
+        fitted = partial(_predicted, head, X, design=design)
+        for fold, rows in zip(design.folds, pool.map(fitted, design.folds), strict=True):
+            proba[fold.repeat, fold.test] = rows
+            progress.advance()
+        for cut, rows in zip(design.cuts, pool.map(fitted, design.cuts), strict=True):
+            right = rows.argmax(axis=1) == design.codes[cut.test]
+            alone_hits += np.bincount(design.codes[cut.test], right, minlength=k)
+            alone_n += np.bincount(design.codes[cut.test], minlength=k)
+            progress.advance()
     alone = np.divide(alone_hits, alone_n, out=np.full(k, np.nan), where=alone_n > 0)
     trial = Trial(hits(proba, design.codes), design.codes, design.units, design.n_train, alone)
     seconds = time.perf_counter() - start
