@@ -105,3 +105,11 @@ def test_every_format_says_the_same(digits: Maker) -> None:
     printed = run(*arguments).stdout
     assert all(row["path"] in printed for row in rows)
     assert "Why these: the model is unsure" in printed
+
+
+def test_the_table_with_a_column_of_labels_comes_back(digits: Maker, tmp_path: Path) -> None:
+    folder = digits(3, unlabelled=6)
+    lines = run("next", folder, "-n", 4, "--size", 32, "-q", "--format", "csv").stdout.splitlines()
+    file = tmp_path / "next.csv"
+    file.write_text("\n".join([f"{lines[0]},label", *(f"{line},1" for line in lines[1:])]))
+    assert import_labels(folder, file).labelled == 4
