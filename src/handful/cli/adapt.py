@@ -78,8 +78,8 @@ def _views(*, strong: bool) -> Callable[[Command], Command]:
 def _semi_supervised(command: Command) -> Command:
     """Add the options of methods that learn from labelled and unlabelled images."""
     for option in reversed([
-        click.option("--labelled-share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.25,
-                     show_default=True, help="Share of the images of a step that have a label."),
+        click.option("--labelled-share", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                     help="Share of the images of a step that have a label. [default: consistency 0.5, else 0.25]"),
         click.option("--scale", type=click.FloatRange(0, 1, min_open=True),
                      help="Smallest share of an image's area in a view. [default: the method's]"),
         click.option("--randaugment", type=click.IntRange(1, 30), default=10, show_default=True,

@@ -28,20 +28,21 @@ PRETEXT: dict[str, tuple[str, ...]] = {
 """What each method without labels needs the images to have (`handful.adapt.check_pretext`)."""
 _TRAIN_SIDE = {SUPERVISED: 128}
 _SIDE = 96  # of all other methods
-_LABELLED_SHARE = 0.25  # of the images of a step of semi-supervised training
-_SEMI = Recipe(
-    steps=1, batch_size=32, rate=1e-3, weight_decay=0.02, ema=0.99, labelled_share=_LABELLED_SHARE
-)
+_FEW_LABELS = 100
+_RATE_ON = 3e-4  # where pretrained weights go on learning
 _RECIPES = {
     SUPERVISED: Recipe(steps=1, batch_size=32, rate=1e-3, weight_decay=0.02, ema=0.99),
-    CONSISTENCY: _SEMI,
-    NOISY_STUDENT: _SEMI,
+    # its guesses are the network's own, and the first steps of a high rate would spoil them
+    CONSISTENCY: Recipe(
+        steps=1, batch_size=32, rate=_RATE_ON, weight_decay=0.02, ema=0.99, labelled_share=0.5
+    ),
+    NOISY_STUDENT: Recipe(
+        steps=1, batch_size=32, rate=1e-3, weight_decay=0.02, ema=0.99, labelled_share=0.25
+    ),
     "contrastive": Recipe(steps=1, batch_size=256, rate=1e-3, weight_decay=0.01, ema=0.99),
     "predictive": Recipe(steps=1, batch_size=128, rate=1e-3, weight_decay=0.01, ema=0.99),
 }
 _SELF_SUPERVISED = Recipe(steps=1, batch_size=64, rate=1e-3, weight_decay=0.01, ema=0.99)
-_FEW_LABELS = 100
-_RATE_ON = 3e-4  # where pretrained weights go on learning
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Adaptation:
         Arguments of the method itself, such as ``train="last:3"`` of
         `handful.adapt.FineTuning`. Semi-supervised methods also take
         ``labelled_share``, the share of a step's images that have a label (default
-        a quarter), and Noisy Student ``student``, the name of a larger network.
+        a half in consistency training, else a quarter), and Noisy Student ``student``, the name of a larger network.
     hardware : Hardware, optional
     """
 
@@ -110,7 +111,7 @@ def recipe_of(method: str, settings: Adaptation, random_state: int) -> Recipe:
     changes: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
     recipe = _RECIPES.get(method, _SELF_SUPERVISED)
     if method in SEMI_SUPERVISED:
-        share = settings.options.get("labelled_share", _LABELLED_SHARE)
+        share = settings.options.get("labelled_share", recipe.labelled_share)
         if not 0 < share < 1:
             raise AdaptError(f"The share of labelled images must be in (0, 1). Got {share!r}.")
         recipe = replace(recipe, labelled_share=share, frozen_norms=not settings.scratch)
