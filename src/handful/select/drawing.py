@@ -50,9 +50,8 @@ def expected_error(
 ) -> Picks:
     """Draw images on which the model probably errs, to measure it with few labels.
 
-    One image after the other is drawn with the probability ``1 - max(proba)``,
-    normalised over those left [1]_, mixed with a uniform share that keeps every
-    weight of the estimate bounded. `handful.measure.lure` undoes the preference.
+    One image after the other is drawn in proportion to the root of ``1 - max(proba)``
+    [1]_, mixed with a uniform share that keeps every weight of the estimate bounded. `handful.measure.lure` undoes the preference.
 
     Parameters
     ----------
@@ -77,7 +76,8 @@ def expected_error(
     ----------
     .. [1] Kossen, Farquhar, Gal and Rainforth, "Active Testing: Sample-Efficient
        Model Evaluation", ICML 2021, section 4.1, https://arxiv.org/abs/2103.05331.
-       Deviations: the model is its own surrogate; the uniform share.
+       Deviations: the model is its own surrogate; the uniform share; the
+       root, since of a loss that is 1 with a probability that root has the least variance.
 
     Examples
     --------
@@ -92,7 +92,8 @@ def expected_error(
     )
     scores = np.ones(len(pool.free))
     if pool.proba is not None:
-        scores = 1 - pool.proba.max(axis=1)[pool.free].astype(np.float64)
+        error = 1 - pool.proba.max(axis=1)[pool.free].astype(np.float64)
+        scores = np.sqrt(np.maximum(error, 0))
     return drawn(scores, pool, uniform_share)
 
 

@@ -115,6 +115,7 @@ class Loop:
         self.y: Array = np.empty(0, np.str_)
         self.y_audited: Array = np.empty(0, np.str_)
         self.head_: Any = None
+        self._rows, self._space = np.empty(0, np.int64), self.space[:0]
         self._proba: Float32 | None = None
 
     def tell(self, rows: Array, labels: Array | list[Any], *, blind: Array | bool = False) -> None:
@@ -185,19 +186,32 @@ class Loop:
         return Picks(left[found.indices], found.q)
 
     def _picks(self, n: int) -> Picks:
-        taken = np.concatenate([self.labelled, self.audited, self._reserved, self._closed])
-        free_of = np.setdiff1d(taken, self.labelled)
-        known: dict[str, Any] = {"labelled": self.labelled, "n": n}
         strategy, proba = STRATEGIES[self.strategy], self.proba()
+        rows, space = self._open()
+        known: dict[str, Any] = {"labelled": np.searchsorted(rows, self.labelled), "n": n}
         if strategy.needs == "members":
             proba = self._members()
         elif strategy.needs == "predictor":
             known["predict_proba"] = None if self.head_ is None else self.head_.predict_proba
-            known["vectors"] = self.X
+            known["vectors"] = self.X[rows]
         elif strategy.needs == "counts" and self.head_ is not None:
             known["y"] = np.searchsorted(self.head_.classes_, self.y)
-        known["random_state"] = self.random_state + len(self.labelled)
-        return _asked(strategy.rule, self.space, proba, free_of, known)
+        part = proba if proba is None or len(rows) == len(self.X) else proba[..., rows, :]
+        state = self.random_state + len(self.labelled)
+        picks = strategy.rule(proba=part, X=space, random_state=state, **known)
+        return Picks(rows[picks.indices], picks.q)
+
+    def _open(self) -> tuple[Int, Float32]:
+        """Return the rows that a rule may see, and their space, which seldom change."""
+        is_open = np.ones(len(self.X), np.bool_)
+        for closed in (self._reserved, self._closed, self.audited):
+            is_open[closed] = False
+        is_open[self.labelled] = True
+        rows = np.flatnonzero(is_open)
+        if not np.array_equal(rows, self._rows):
+            self._rows = rows
+            self._space = self.space if is_open.all() else self.space[rows]
+        return self._rows, self._space
 
     def _members(self) -> Float32 | None:
         if self.head_ is None:
@@ -213,19 +227,6 @@ def check_strategy(name: str) -> None:
         raise ValueError(
             f"No strategy {name!r}{hint}. Expected one of {listed(STRATEGIES, most=99)}."
         )
-
-
-def _asked(
-    rule: Any, space: Float32, proba: Float32 | None, closed: Int, known: dict[str, Any]
-) -> Picks:
-    """Call a rule on the pool without the closed rows; return picks as rows of the whole pool."""
-    open_ = np.setdiff1d(np.arange(len(space)), closed)
-    part = None if proba is None else proba[..., open_, :]
-    known["labelled"] = np.searchsorted(open_, known["labelled"])
-    if "vectors" in known:
-        known["vectors"] = known["vectors"][open_]
-    picks = rule(proba=part, X=space[open_], **known)
-    return Picks(open_[picks.indices], picks.q)
 
 
 def _told(rows: Int, y: Array, new_rows: Int, new_y: Array, keep: Bool) -> tuple[Int, Array]:
