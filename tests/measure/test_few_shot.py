@@ -113,6 +113,20 @@ def test_measuring_twice_gives_the_same():
         assert first.methods[name].ece == second.methods[name].ece
 
 
+def test_products_are_kept_for_the_next_call():
+    X, y = world(dim=512)
+    kept = {}
+    tasks = [sample_episodes(y, 4, 1, 5, 30, seed) for seed in (0, 1)]
+    first, second = (
+        evaluate_episodes(X, y, each, {"p": RULE["prototypes"]}, kept=kept) for each in tasks
+    )
+    [inner] = kept.values()
+    assert inner.gram is not None
+    plain = evaluate_episodes(X, y, tasks[1], {"p": RULE["prototypes"]})
+    np.testing.assert_array_equal(second.methods["p"].accuracies, plain.methods["p"].accuracies)
+    assert first.fingerprint != second.fingerprint == plain.fingerprint
+
+
 def test_figures_by_class_and_by_coarsity():
     X, y = world(10, noise=1.5)
     distances = prototype_distances(X, y)

@@ -13,6 +13,7 @@ import numpy as np
 
 from handful.core import Array, Bool, Float32, Int
 
+_CACHE = 2**18  # numbers that are multiplied at a time: they stay in the processor's cache
 _MOST_GRAM = 2**28  # entries, 1 GiB
 _TINY = np.float32(1e-30)
 
@@ -56,9 +57,13 @@ class InnerProducts:
         if self.gram is not None:
             n = np.int64(len(self.X))
             return self.gram.ravel().take((a * n)[:, :, None] + b[:, None, :], mode="wrap")
-        left = self.X.take(a, axis=0, mode="wrap")
-        right = left if a is b else self.X.take(b, axis=0, mode="wrap")
-        return np.matmul(left, right.transpose(0, 2, 1))
+        out = np.empty((len(a), a.shape[1], b.shape[1]), np.float32)
+        size = max(1, _CACHE // ((a.shape[1] + b.shape[1]) * self.X.shape[1]))
+        for start in range(0, len(a), size):
+            block = slice(start, start + size)
+            left, right = (self.X.take(rows[block], axis=0, mode="wrap") for rows in (a, b))
+            np.matmul(left, right.transpose(0, 2, 1), out=out[block])
+        return out
 
 
 @dataclass(frozen=True)
@@ -130,11 +135,10 @@ class Products:
     def to_means(self, cross: Array) -> Float32:
         """Return products with class means, (t, n, n_way), from those with support images."""
         t, w, k = self.given.shape
+        if k == 1 and self.given.all():
+            return cross
         share = self.given / np.maximum(self.given.sum(axis=2, keepdims=True), 1)
-        if k == 1:
-            return cross * share.reshape(t, 1, w).astype(np.float32)
-        parts = cross.reshape(t, -1, w, k)
-        return np.einsum("tqwk,twk->tqw", parts, share.astype(np.float32))
+        return np.einsum("tqwk,twk->tqw", cross.reshape(t, -1, w, k), share.astype(np.float32))
 
     def mean_squares(self) -> Float32:
         """Return the squared lengths of the class means, of shape (t, n_way)."""

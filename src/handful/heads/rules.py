@@ -202,7 +202,9 @@ def _deviations(p: Products) -> tuple[Float64, Float64]:
 
 def _largest(p: Products, scores: Float32) -> Float32:
     t, w, k = p.given.shape
-    return np.where(_flat(p), scores, _NOWHERE).reshape(t, -1, w, k).max(axis=3)
+    if not p.given.all():
+        scores = np.where(_flat(p), scores, _NOWHERE)
+    return scores if k == 1 else scores.reshape(t, -1, w, k).max(axis=3)
 
 
 def _flat(p: Products) -> Array:

@@ -22,7 +22,7 @@ from handful.core import (
     listed,
     usable_cores,
 )
-from handful.heads import InnerProducts, Products, Rule, softmax, transformed
+from handful.heads import InnerProducts, Products, Rule, transformed
 from handful.measure.episode_figures import (
     Quartile,
     by_quartile,
@@ -36,9 +36,7 @@ from handful.measure.episode_figures import (
 from handful.measure.shared_images import SharedImages, accuracies
 from handful.measure.tasks import Tasks
 
-_CACHE = (
-    2**19
-)  # numbers of a block of tasks whose products are multiplied: they stay in the processor's cache
+_EVER = 2**40  # calls that products which are kept are expected to serve
 _MOST = 2**22  # numbers of a block in all
 
 
@@ -140,6 +138,7 @@ def evaluate_episodes(
     distances: Array | None = None,
     random_state: int = 0,
     quiet: bool = True,
+    kept: dict[tuple[float, bool], InnerProducts] | None = None,
 ) -> EpisodeReport:
     """Measure methods on the same tasks.
 
@@ -161,6 +160,9 @@ def evaluate_episodes(
         Seed of the resampling behind the interval of the calibration error.
     quiet : bool, default=True
         Show no progress.
+    kept : dict, optional
+        Products to use again in later calls with the same vectors: an empty one at first. The
+        matrix of all products is then computed wherever it fits, as it pays in the long run.
 
     Returns
     -------
@@ -191,11 +193,12 @@ def evaluate_episodes(
     tasks.check_images(y)
     shared = SharedImages(tasks)
     found: dict[str, EpisodeFigures] = {}
-    sources: dict[tuple[float, bool], InnerProducts] = {}
+    sources = {} if kept is None else kept
+    times = 1 if kept is None else _EVER
     with Progress("episodes", len(methods) * len(tasks), unit="tasks", quiet=quiet) as progress:
         for name, method in methods.items():
             if isinstance(method, Rule):
-                answers = _by_rule(method, X, tasks, sources, progress)
+                answers = _by_rule(method, X, tasks, sources, times, progress)
             else:
                 answers = _by_head(method, X, tasks, progress)
             is_transductive = isinstance(method, Rule) and method.transductive
@@ -236,6 +239,7 @@ def _by_rule(
     X: Float32,
     tasks: Tasks,
     sources: dict[tuple[float, bool], InnerProducts],
+    times: int,
     progress: Progress,
 ) -> Answers:
     start = time.perf_counter()
@@ -244,15 +248,14 @@ def _by_rule(
     key = (rule.power, rule.unit_norm)
     if key not in sources:
         rows = transformed(X, power=rule.power, unit_norm=rule.unit_norm)
-        sources[key] = InnerProducts(rows, rows=t * (s + q), pairs=t * pairs)
+        sources[key] = InnerProducts(rows, rows=times * t * (s + q), pairs=times * t * pairs)
     inner = sources[key]
 
     def logits(begin: int, end: int) -> Float32:
         support, query = tasks.support[begin:end], tasks.query[begin:end]
         return rule.logits(Products.of(inner, support, query, with_pool=rule.transductive))
 
-    multiplied = inner.gram is None
-    size = max(1, min(_MOST // (3 * pairs), _CACHE // ((s + q) * X.shape[1]) if multiplied else t))
+    size = max(1, min(_MOST // (3 * pairs), -(-t // (2 * usable_cores()))))
     return _collected(logits, tasks, size, start, progress)
 
 
@@ -301,11 +304,13 @@ def _collected(
         end = min(begin + size, len(tasks))
         block = slice(begin, end)
         asked, codes = tasks.query[block] >= 0, tasks.query_codes[block]
-        found = np.where(asked[:, :, None], logits(begin, end), 0)
-        score[block] = found.max(axis=2)
-        confidence[block] = (
-            softmax(found.reshape(-1, found.shape[2])).max(axis=1).reshape(asked.shape)
-        )
+        found = logits(begin, end)
+        if not asked.all():
+            found = np.where(asked[:, :, None], found, 0)
+        columns = np.ascontiguousarray(found.reshape(-1, found.shape[2]).T)  # reduced much faster
+        top = columns.max(axis=0)
+        score[block] = top.reshape(asked.shape)
+        confidence[block] = (1 / np.exp(columns - top).sum(axis=0)).reshape(asked.shape)
         right = (found.argmax(axis=2) == codes).astype(np.float32)
         hits[block] = np.where(codes >= 0, right, np.nan)
         return end - begin
