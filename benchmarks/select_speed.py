@@ -144,7 +144,7 @@ def row(name: str, rival: str | None, path: Path) -> dict[str, Any]:
     if not rival or name not in RIVALS:
         return cells
     cells["scikit-activeml"] = theirs = measured(rival, name, "theirs", path)
-    if "seconds" in ours:
+    if "seconds" in ours and ("seconds" in theirs or theirs["failed"].startswith("over")):
         ratio = theirs.get("seconds", SECONDS) / ours["seconds"]
         cells["times_faster" if "seconds" in theirs else "at_least_times_faster"] = round(ratio, 1)
         if name in TARGETS:
