@@ -51,7 +51,8 @@ def expected_error(
     """Draw images on which the model probably errs, to measure it with few labels.
 
     One image after the other is drawn in proportion to the root of ``1 - max(proba)``
-    [1]_, mixed with a uniform share that keeps every weight of the estimate bounded. `handful.measure.lure` undoes the preference.
+    [1]_, mixed with a uniform share that keeps every weight of the estimate bounded.
+    `handful.measure.lure` undoes the preference.
 
     Parameters
     ----------
