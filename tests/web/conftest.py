@@ -27,6 +27,12 @@ def colours():
     return _load("colours")
 
 
+@pytest.fixture(scope="session")
+def pixels():
+    """The module ``pixels.py``."""
+    return _load("pixels")
+
+
 @pytest.fixture
 def predictor(colours):
     return colours.Colours()

@@ -35,4 +35,9 @@ def test_importing_it_loads_no_heavy_package():
 def test_every_file_has_its_test():
     tested = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
     untested = {path.stem for path in ROOM.glob("*.py")} - tested
-    assert untested == {"__init__", "admission", "predictor"}  # in test_limits; a protocol
+    assert untested == {
+        "__init__",
+        "admission",
+        "labeller",
+        "predictor",
+    }  # in test_limits; protocols

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from handful.cli.options import (
+    METHODS,
     backbone_choice,
     backbone_options,
     class_rate,
@@ -30,17 +31,7 @@ from handful.cli.options import (
 )
 @click.option(
     "--method",
-    type=click.Choice(
-        [
-            "auto",
-            "linear_probe",
-            "prototypes",
-            "nearest_neighbours",
-            "spreading_probe",
-            "label_spreading",
-            "self_training",
-        ]
-    ),
+    type=click.Choice(METHODS),
     default="auto",
     show_default=True,
     help="The last three learn from unlabelled images too. Auto compares the first four on the same folds, "

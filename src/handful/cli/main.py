@@ -22,6 +22,7 @@ from handful.cli.episodes import episodes
 from handful.cli.export import export
 from handful.cli.fit import fit
 from handful.cli.import_labels import import_labels
+from handful.cli.label import label
 from handful.cli.next import next_images
 from handful.cli.predict import predict
 from handful.cli.report import report
@@ -171,6 +172,7 @@ for _command in (
     serve,
     adapt,
     episodes,
+    label,
     next_images,
     status,
     report,

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+METHODS = (
+    "auto",
+    "linear_probe",
+    "prototypes",
+    "nearest_neighbours",
+    "spreading_probe",
+    "label_spreading",
+    "self_training",
+)
+
 folder = click.Path(path_type=Path, file_okay=False)
 file = click.Path(path_type=Path, dir_okay=False)
 

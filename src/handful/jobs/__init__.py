@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         undo_import,
         write_report,
     )
+    from handful.jobs.labelling import Labelling
     from handful.jobs.predicting import Row, least_certain, predict
     from handful.jobs.predictor import Predictor
     from handful.jobs.pretext import check_images
@@ -45,6 +46,7 @@ _HOMES = {
     "FitResult": "handful.jobs.fitting",
     "Hardware": "handful.adapt",
     "ImportReport": "handful.project",
+    "Labelling": "handful.jobs.labelling",
     "Predictor": "handful.jobs.predictor",
     "Question": "handful.jobs.asking",
     "Row": "handful.jobs.predicting",
@@ -85,6 +87,7 @@ __all__ = [
     "FitResult",
     "Hardware",
     "ImportReport",
+    "Labelling",
     "Predictor",
     "Question",
     "Row",

@@ -95,7 +95,7 @@ def open_workspace(
         images = project.images()
         if needs_labels:
             refuse_unlabelled(project, scanned, [i for i in images if i.label is not None])
-        backbone = choice.load(_white(project, images))
+        backbone = choice.load(white_of(project, images))
         seconds = {"scan": round(time.perf_counter() - start, 3)}
         store = VectorStore(
             project.folder / "embeddings", backbone.spec.fingerprint, backbone.spec.dim
@@ -136,7 +136,7 @@ def refuse_unlabelled(project: Project, scanned: ScanReport, labelled: list[Imag
     )
 
 
-def _white(project: Project, images: list[Image]) -> int | None:
+def white_of(project: Project, images: list[Image]) -> int | None:
     """Return the white of the data set's 16-bit images, decided once and kept.
 
     Headers are read again only when files that can be 16-bit came or went.

@@ -1,6 +1,7 @@
 """Honest figures: every number with an interval whose coverage is tested."""
 
 from handful.measure.active_testing import active_accuracy, audited_accuracy, lure
+from handful.measure.agreement import Consensus, annotator_agreement, dawid_skene
 from handful.measure.auto_label import AutoLabels, auto_labels
 from handful.measure.before_after import BeforeAfter, before_after
 from handful.measure.calibration import ReliabilityBin
@@ -10,7 +11,13 @@ from handful.measure.episodes import Realism, sample_episodes
 from handful.measure.few_shot import EpisodeFigures, EpisodeReport, evaluate_episodes
 from handful.measure.folds import Fold
 from handful.measure.intervals import clopper_pearson, paired_interval, share, wilson_interval
-from handful.measure.learning_curve import CurvePoint, LearningCurve, gain_of_labels, learning_curve
+from handful.measure.label_errors import LabelErrors, label_errors
+from handful.measure.learning_curve import (
+    CurvePoint,
+    LearningCurve,
+    gain_of_labels,
+    learning_curve,
+)
 from handful.measure.metrics import ClassFigures, TestFigures, test_accuracy
 from handful.measure.operating_point import OperatingPoint, labels_needed, operating_point
 from handful.measure.pretraining import pretraining_overlap
@@ -22,10 +29,12 @@ __all__ = [
     "AutoLabels",
     "BeforeAfter",
     "ClassFigures",
+    "Consensus",
     "CurvePoint",
     "EpisodeFigures",
     "EpisodeReport",
     "Fold",
+    "LabelErrors",
     "LearningCurve",
     "MethodFigures",
     "OperatingPoint",
@@ -36,14 +45,17 @@ __all__ = [
     "TestFigures",
     "Validation",
     "active_accuracy",
+    "annotator_agreement",
     "audited_accuracy",
     "auto_labels",
     "before_after",
     "clopper_pearson",
     "confidence_sequence",
+    "dawid_skene",
     "evaluate_episodes",
     "gain_of_labels",
     "held_out_folds",
+    "label_errors",
     "labels_needed",
     "learning_curve",
     "lure",

@@ -9,6 +9,7 @@ added by hand: importing an old table again gives the new names.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -132,6 +133,11 @@ class ClassLog:
     def events(self) -> list[ClassEvent]:
         """Return the class events that count, oldest first."""
         return read_class_events(self._database)
+
+    def names_now(self, given: Iterable[tuple[str, int]]) -> list[str]:
+        """Return the present names of labels that a person gave, each as (name, step)."""
+        events = read_class_events(self._database)
+        return [name_now(events, name, step, imported=False) for name, step in given]
 
     def add(self, *names: str) -> int:
         """Add classes, which may have no image yet; return the step (see `LabelLog.undo`)."""

@@ -1,4 +1,4 @@
-"""The process that serves a model: the port, the signals and the drain."""
+"""The process that serves a model or a labelling page: the port, the signals and the drain."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import ipaddress
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from handful.core import HandfulError
 from handful.web.guard import ANY_ADDRESS, LOOPBACK, check_token
+from handful.web.labeller import Labeller
+from handful.web.labelling import create_labelling_app
 from handful.web.limits import Limits
 from handful.web.prediction import create_app
 from handful.web.predictor import Predictor
 
 _LAST_PORT = 65_535
+_HERE = "127.0.0.1"
 
 
 def run(
@@ -66,6 +70,57 @@ def run(
     check_token(host, token)
     names = [*LOOPBACK, *allowed_hosts, *_names_of(host)]
     app = create_app(predictor, token=token, allowed_hosts=names, limits=limits)
+    with _listening(host, port) as listener:
+        if started is not None:
+            started(_address(host, listener.getsockname()[1], token))
+        _serve(app, listener, drain_seconds)
+
+
+def run_labelling(
+    labeller: Labeller,
+    tokens: Mapping[str, str],
+    *,
+    port: int | None = None,
+    last_port: int | None = None,
+    started: Callable[[int, dict[str, str]], object] | None = None,
+) -> None:
+    """Serve the labelling page of a folder, to this machine alone, until SIGTERM or Ctrl-C.
+
+    Parameters
+    ----------
+    labeller : Labeller
+        The folder.
+    tokens : mapping of str to str
+        Token to annotator.
+    port : int, optional
+        0 for any that is free; by default ``last_port`` if it is free, else any.
+    last_port : int, optional
+        That of the last session: an open tab finds it again.
+    started : callable, optional
+        Called with the port and the address of each annotator, once the port is open.
+
+    Raises
+    ------
+    HandfulError
+        If the port cannot be opened.
+    """
+    app = create_labelling_app(labeller, tokens)
+    with _free_or(last_port) if port is None else _listening(_HERE, port) as listener:
+        taken = listener.getsockname()[1]
+        if started is not None:
+            started(taken, {who: f"http://{_HERE}:{taken}/{key}/" for key, who in tokens.items()})
+        _serve(app, listener, drain_seconds=5)
+
+
+def _free_or(port: int | None) -> socket.socket:
+    """Return a socket that listens on a port if it is free, else on any."""
+    try:
+        return _listening(_HERE, port or 0)
+    except HandfulError:
+        return _listening(_HERE, 0)
+
+
+def _serve(app: ASGIApp, listener: socket.socket, drain_seconds: int) -> None:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -75,9 +130,7 @@ def run(
         timeout_graceful_shutdown=drain_seconds,
     )
     server = uvicorn.Server(config)
-    with _listening(host, port) as listener, _stopping(server):
-        if started is not None:
-            started(_address(host, listener.getsockname()[1], token))
+    with _stopping(server):
         server.run(sockets=[listener])
 
 

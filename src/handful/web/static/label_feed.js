@@ -1,0 +1,95 @@
+// What comes next: screens and their pictures, in memory before they are needed.
+
+export const TILE = 192; // pixels, sides that the server makes
+export const LARGE = 960;
+const AHEAD = { single: 5, auto: 4, grid: 2 }; // screens beside the one that is shown
+
+export class Feed {
+  /** @param {string} tab names this tab, so that the server keeps what it handed out @param {Function} arrived */
+  constructor(tab, arrived) {
+    this.tab = tab;
+    this.arrived = arrived;
+    this.mode = "auto";
+    this.tiles = 48;
+    this.screens = [];
+    this.pictures = new Map();
+    this.isEmpty = false; // the server had nothing
+    this.isAsking = false;
+    this.isNew = true;
+    this.turn = 0;
+  }
+
+  /** Return the next screen if it is there, and see that more come. */
+  next() {
+    const screen = this.screens.shift() ?? null;
+    this.fill();
+    return screen;
+  }
+
+  /** Put a screen back in front. */
+  back(screen) {
+    if (screen) this.screens.unshift(screen);
+  }
+
+  /** Forget what is waiting and ask anew. */
+  restart(mode) {
+    this.mode = mode;
+    this.screens = [];
+    this.isNew = true;
+    this.turn += 1;
+    this.isAsking = false;
+    this.fill();
+  }
+
+  async fill() {
+    const wanted = AHEAD[this.mode] - this.screens.length;
+    if (this.isAsking || wanted <= 0) return;
+    this.isAsking = true;
+    const turn = this.turn;
+    const asked = { tab: this.tab, mode: this.mode, n: wanted, tiles: this.tiles, is_new: this.isNew };
+    try {
+      const response = await fetch("next", { method: "POST", body: JSON.stringify(asked) });
+      if (!response.ok) throw new Error(String(response.status));
+      const { screens, state } = await response.json();
+      if (turn !== this.turn) return;
+      this.isNew = false;
+      this.isEmpty = screens.length === 0;
+      for (const screen of screens) this.load(screen);
+      this.screens.push(...screens);
+      this.arrived(state);
+    } catch {
+      /* the state is asked for again and again, and then this */
+    } finally {
+      if (turn === this.turn) this.isAsking = false;
+    }
+  }
+
+  /** Fetch and decode the pictures of a screen. */
+  load(screen) {
+    const side = screen.kind === "grid" ? TILE : LARGE;
+    for (const item of screen.items) this.picture(item.image, side);
+  }
+
+  /** Return the element of a picture; `ready` settles once it can be painted. */
+  picture(image, side) {
+    const key = `${image}/${side}`;
+    let element = this.pictures.get(key);
+    if (!element) {
+      element = new Image();
+      element.alt = "";
+      element.decoding = "sync";
+      element.draggable = false;
+      element.src = `image/${image}?side=${side}`;
+      element.ready = element.decode().then(() => true, () => false);
+      this.pictures.set(key, element);
+      if (this.pictures.size > 400) this.pictures.delete(this.pictures.keys().next().value);
+    }
+    return element;
+  }
+
+  /** Try a picture again that failed. */
+  retry(image, side) {
+    this.pictures.delete(`${image}/${side}`);
+    return this.picture(image, side);
+  }
+}
