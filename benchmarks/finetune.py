@@ -22,7 +22,16 @@ import numpy as np
 import record
 from tiles import draw, listed_images, remembered, training_data, vectors
 
-from handful.adapt import FineTune, FineTuning, Hardware, Network, load_network, probe_head, train
+from handful.adapt import (
+    FineTune,
+    FineTuning,
+    Hardware,
+    Network,
+    is_many,
+    load_network,
+    probe_head,
+    train,
+)
 from handful.core import Array, Int, stream
 from handful.heads import LinearProbe
 from handful.jobs.adaptation import SUPERVISED, Adaptation, recipe_of, train_side
@@ -72,13 +81,14 @@ def tuned(
 ) -> Network:
     """Return the network after fine-tuning with the default's recipe."""
     network = load_network()
-    size = train_side(SUPERVISED, Adaptation(), network.preprocess.size)
+    many = is_many(len(y), int(y.max()) + 1)
+    size = train_side(SUPERVISED, Adaptation(), network.preprocess.size, many=many)
     start = probe_head(frozen, y) if how.probe_first else None
     data = training_data(network, paths, y, size, folder)
     method = FineTune(
         network, n_classes=int(y.max()) + 1, n_images=len(y), size=size, how=how, start=start
     )
-    recipe = replace(recipe_of(SUPERVISED, Adaptation(), seed), steps=steps)
+    recipe = replace(recipe_of(SUPERVISED, Adaptation(), seed, many=many), steps=steps)
     train(method, data, recipe, folder / "run", hardware=CPU, quiet=True)
     method.finish()
     return network
@@ -227,7 +237,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="state of the benchmark (default: a new one)")
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--naive-draws", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=6, help="of `all`")
+    parser.add_argument("--epochs", type=int, default=5, help="of `all`")
     parser.add_argument("--steps", type=int, default=40, help="of `ablation`")
     parser.add_argument("--seed", type=int, default=20)
     asked = parser.parse_args()

@@ -14,6 +14,7 @@ from handful.embeddings import VectorStore, embed
 from handful.heads import LinearProbe, TemperatureScaled
 from handful.jobs.backbone import RUN_RECORD, BackboneChoice
 from handful.jobs.labelled import Labelled
+from handful.jobs.methods import POOLED, heads
 from handful.jobs.workspace import Workspace
 from handful.measure import BeforeAfter, Fold, before_after
 from handful.project import Image
@@ -98,14 +99,24 @@ class AdaptedRun:
         self, work: Workspace, data: Labelled, folds: list[Fold] | None, *, quiet: bool = False,
         random_state: int = 0,
     ) -> BeforeAfter:  # fmt: skip
-        """Return the accuracy of a linear probe before and after, on the same images."""
+        """Return the accuracy of a linear probe before and after, on the same images.
+
+        Before, where the backbone learnt from unlabelled images, it learns from them too.
+        """
         train = np.flatnonzero(~data.is_test)
         images = [data.images[row] for row in train]
         white = work.backbone.spec.preprocess.white
-        before = vectors_of(work, self.origin.load(white), images, quiet=quiet)
+        origin = self.origin.load(white)
+        before = vectors_of(work, origin, images, quiet=quiet)
         after = data.X[train] if folds is None else None
+        used = learnt_unlabelled(self.folder)
+        pool = [image for image in work.images if image.hash in used and image.label is None]
+        name = POOLED[0]
+        head_before = (
+            heads(name, vectors_of(work, origin, pool, quiet=quiet))[name] if pool else None
+        )
         return before_after(
-            TemperatureScaled(LinearProbe()), before, after, data.y[train],
+            TemperatureScaled(LinearProbe()), before, after, data.y[train], head_before=head_before,
             groups=data.groups[train], folds=folds, random_state=random_state,
         )  # fmt: skip
 

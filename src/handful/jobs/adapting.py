@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful import __version__
+from handful.adapt import is_many
 from handful.backbones import OnnxBackbone, is_saved, load_saved
 from handful.core import (
     AdaptError,
@@ -37,9 +38,11 @@ from handful.jobs.adapted import origin_facts, vectors_of
 from handful.jobs.adapting_part import Part
 from handful.jobs.backbone import RUN_RECORD, BackboneChoice
 from handful.jobs.labelled import Labelled, check_labels, load_labelled
+from handful.jobs.methods import heads
 from handful.jobs.pretext import pretext_verdicts
 from handful.jobs.reporting import as_json
 from handful.jobs.semisupervised import (
+    BEST,
     TrainingPool,
     check_two_labels,
     doubt,
@@ -167,7 +170,9 @@ class AdaptRun:
                 "be measured. Begin with the backbone that it came from."
             )
         self.images = [image for image in self.work.images if image.split != "test"]
-        self.size = train_side(self.method, self.settings, spec.preprocess.size)
+        labels = [image.label for image in self.images if image.label is not None]
+        self.many = is_many(len(labels), len(set(labels)))
+        self.size = train_side(self.method, self.settings, spec.preprocess.size, many=self.many)
         self.recipe: Recipe | None = None
         with_labels, with_pool = self.method in WITH_LABELS, self.method in SEMI_SUPERVISED
         if with_pool and self.settings.hardware.devices > 1:
@@ -204,9 +209,11 @@ class AdaptRun:
                 replace(split, X=vectors_of(self.work, backbone, images, quiet=self.quiet))
             )
             kept.append({"backbone": name, "held_out": [images[row].hash for row in split.test]})
+        before = heads(BEST, part.frozen[len(y) :])[BEST] if pool else None
         figures = before_after(
-            TemperatureScaled(LinearProbe()), data.X[train], None, y, groups=groups, folds=folds
-        )
+            TemperatureScaled(LinearProbe()), data.X[train], None, y, head_before=before,
+            groups=groups, folds=folds,
+        )  # fmt: skip
         if self.settings.anyway or not is_refused(figures):
             rows = np.arange(len(y))
             part.trained(self.folder, pool.joined(rows) if pool else rows)
@@ -304,7 +311,7 @@ class AdaptRun:
             If the network takes no images of the side that was asked for.
         """
         own = network.preprocess.size
-        size = train_side(self.method, self.settings, own)
+        size = train_side(self.method, self.settings, own, many=self.many)
         if not network.takes(size):
             if self.settings.train_size:
                 raise AdaptError(
@@ -328,7 +335,7 @@ class AdaptRun:
             budget = replace(settings.budget, amount=settings.budget.amount / runs)
             if settings.budget.unit == "epochs":
                 budget = settings.budget
-            recipe = recipe_of(self.method, settings, self.random_state)
+            recipe = recipe_of(self.method, settings, self.random_state, many=self.many)
             recipe = plan(method, data, recipe, budget, settings.hardware)
             write_atomically(path, json.dumps(asdict(recipe), indent=1).encode())
         return Recipe(**json.loads(path.read_text(encoding="utf-8")))
@@ -350,7 +357,9 @@ class AdaptRun:
             "before": figures.before if figures else None,
             "after": figures.after if figures else None,
             "gain": figures.gain if figures else None,
-            "sentence": sentence(figures, kept=is_saved(self.folder)),
+            "sentence": sentence(
+                figures, kept=is_saved(self.folder), pool=self.method in SEMI_SUPERVISED
+            ),
         }  # fmt: skip
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful.core import AdaptError, Array, Int, listed, write_atomically
-from handful.heads import LinearProbe, TemperatureScaled
 from handful.jobs.adaptation import own_options
 from handful.jobs.adapted import vectors_of
 from handful.jobs.labelled import Labelled
+from handful.jobs.methods import POOLED, heads
 from handful.jobs.near_duplicates import copies_among
 from handful.jobs.workspace import Workspace
 from handful.project import Image
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from handful.adapt import Network, Taught, TrainingData
     from handful.jobs.adapting_part import Part
 
+BEST = POOLED[
+    0
+]  # of the heads that learn from a pool: the first teacher, and what a network has to beat
 IMAGES = "images.json"  # of a training: labels and unlabelled images that it learns from
 COUNTS = "unlabelled.json"  # of a training: what came of its unlabelled images
 
@@ -148,8 +151,8 @@ def taught(part: Part, folder: Path, rows: Int, data: TrainingData, size: int) -
     X_student = X if name is None else _own_vectors(part, rows, name)
 
     def teacher(fit: Int) -> Array:
-        probe = TemperatureScaled(LinearProbe()).fit(X[fit], y[fit])
-        return probe.predict_proba(X)
+        head = heads(BEST, X[~known])[BEST]
+        return head.fit(X[fit], y[fit]).predict_proba(X)
 
     def student(fit: Int) -> tuple[Network, Any]:
         network = run.network(name)

@@ -10,8 +10,17 @@ def is_refused(figures: BeforeAfter | None) -> bool:
     return figures is not None and figures.gain.is_measured and figures.gain.value <= 0
 
 
-def sentence(figures: BeforeAfter | None, *, kept: bool) -> str:
-    """Return the verdict in words; ``kept``: whether the backbone is there to be used."""
+def sentence(figures: BeforeAfter | None, *, kept: bool, pool: bool = False) -> str:
+    """Return the verdict in words.
+
+    Parameters
+    ----------
+    figures : BeforeAfter or None
+    kept : bool
+        Whether the backbone is there to be used.
+    pool : bool, default=False
+        Whether what it is compared with learnt from the unlabelled images too.
+    """
     if figures is None or not figures.gain.is_measured:
         return (
             "Whether it is better cannot be measured: that needs two labels in each of two classes."
@@ -28,4 +37,8 @@ def sentence(figures: BeforeAfter | None, *, kept: bool) -> str:
         verdict = (
             "better" if gain.low > 0 else "better on these images, by no more than luck can give"
         )
-    return f"A linear probe on its vectors gains {points} on {gain.n} images whose labels it had not seen: {verdict}."
+    over = " over what `fit` makes of the same unlabelled images," if pool else ""
+    return (
+        f"A linear probe on its vectors gains {points}{over} on {gain.n} images whose labels it had not seen: "
+        f"{verdict}."
+    )

@@ -39,6 +39,7 @@ def before_after(
     after: Array | None,
     y: Array,
     *,
+    head_before: Any = None,
     groups: Array | None = None,
     folds: Sequence[Fold] | None = None,
     random_state: int = 0,
@@ -52,6 +53,8 @@ def before_after(
     before, after : ndarray of shape (n_samples, n_features)
         Vectors. ``after`` may be None where each fold brings its own.
     y : array of shape (n_samples,)
+    head_before : classifier, optional
+        Another one for the vectors before.
     groups : array of shape (n_samples,), optional
     folds : sequence of Fold, optional
         With the vectors of a backbone that saw no label of the test rows; for
@@ -72,7 +75,7 @@ def before_after(
     design = plan(y, groups, random_state) if folds is None else given(y, groups, folds)
     shared = replace(design, folds=[replace(fold, X=None) for fold in design.folds])
     with Progress("compare", 1, quiet=True) as progress:
-        old = predict_out_of_fold(head, before, shared, progress).trial
+        old = predict_out_of_fold(head_before or head, before, shared, progress).trial
         new = predict_out_of_fold(head, before if after is None else after, design, progress).trial
     differences = (new.hits - old.hits)[old.tested]
     what, how = "gain in accuracy", f"{design.how}, paired by image"

@@ -1,7 +1,7 @@
 """Noisy Student: a teacher labels clean images, a student learns them with noise and becomes the teacher.
 
-Generation zero is a calibrated linear probe on frozen vectors, which costs no
-training and whose confidence means something. Each student is a fresh network that
+Generation zero is a head on frozen vectors, which costs no training: `handful adapt`
+takes the calibrated `SpreadingProbe`, which knows the unlabelled images. Each student is a fresh network that
 begins as fine-tuning does and learns from labels and guesses together, with
 RandAugment, dropout and stochastic depth against it [1]_.
 
@@ -10,7 +10,7 @@ References
 .. [1] Xie et al., "Self-training with Noisy Student improves ImageNet classification",
    CVPR 2020, https://arxiv.org/abs/1911.04252. Target there: EfficientNet-L2, 88.4 %
    on ImageNet with 300 million unlabelled images. Deviations: students begin with
-   pretrained weights and a linear probe, the first teacher is a probe.
+   pretrained weights and a linear probe, the first teacher is a head on frozen vectors.
 """
 
 from __future__ import annotations
