@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handful.core import MeasureError
-from handful.measure import Realism, Tasks, prototype_distances, sample_episodes, taxonomy_distances
+from handful.measure import (
+    Realism,
+    Tasks,
+    prototype_distances,
+    read_taxonomy,
+    sample_episodes,
+    taxonomy_distances,
+)
 
 
 def labels(n_classes=8, n_each=30):
@@ -280,6 +287,16 @@ def test_of_several_common_ancestors_the_lowest_counts():
 def test_a_taxonomy_that_lacks_something_is_named(edges, names, message):
     with pytest.raises(MeasureError, match=message):
         taxonomy_distances(edges, names, [1] * len(names))
+
+
+def test_a_taxonomy_is_read_from_a_file(tmp_path):
+    file = tmp_path / "taxonomy.csv"
+    file.write_text('parent,child\nthing,"cat, small"\n\nthing, dog\n', encoding="utf-8")
+    assert read_taxonomy(file) == [("thing", "cat, small"), ("thing", "dog")]
+    for content, message in (("a,b\na\nx,y,z\n", r"Not so: line 2, 3\."), ("", "it is empty")):
+        file.write_text(content)
+        with pytest.raises(MeasureError, match=message):
+            read_taxonomy(file)
 
 
 def test_distances_of_vectors_are_small_between_like_classes():

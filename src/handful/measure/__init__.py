@@ -21,7 +21,7 @@ from handful.measure.learning_curve import (
 from handful.measure.metrics import ClassFigures, TestFigures, test_accuracy
 from handful.measure.operating_point import OperatingPoint, labels_needed, operating_point
 from handful.measure.pretraining import pretraining_overlap
-from handful.measure.semantic import prototype_distances, taxonomy_distances
+from handful.measure.semantic import prototype_distances, read_taxonomy, taxonomy_distances
 from handful.measure.tasks import Tasks
 from handful.measure.validation import MethodFigures, Validation, held_out_folds, validate
 
@@ -63,6 +63,7 @@ __all__ = [
     "paired_interval",
     "pretraining_overlap",
     "prototype_distances",
+    "read_taxonomy",
     "sample_episodes",
     "share",
     "taxonomy_distances",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -79,6 +81,32 @@ def taxonomy_distances(
             lowest = np.log(min(counts[node] for node in common))
             out[i, j] = out[j, i] = max(2 * lowest - own[i] - own[j], 0.0)
     return out
+
+
+def read_taxonomy(path: Path | str) -> list[tuple[str, str]]:
+    """Return the edges of a taxonomy for `taxonomy_distances` from a text file.
+
+    Parameters
+    ----------
+    path : Path or str
+        UTF-8, a line ``PARENT,CHILD`` an edge; empty lines and a first line ``parent,child`` are skipped.
+
+    Raises
+    ------
+    MeasureError
+        Naming the lines that are no pair.
+    """
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if any(row)]
+    if rows and [cell.strip().lower() for cell in rows[0][1]] == ["parent", "child"]:
+        rows = rows[1:]
+    bad = [str(number) for number, row in rows if len(row) != 2 or not all(c.strip() for c in row)]
+    if bad or not rows:
+        raise MeasureError(
+            f"{str(path)!r} must hold a line PARENT,CHILD for each edge of the taxonomy. "
+            f"Not so: {'line ' + listed(bad) if bad else 'it is empty'}."
+        )
+    return [(row[0].strip(), row[1].strip()) for _, row in rows]
 
 
 def prototype_distances(X: Array, y: Array) -> Float64:
