@@ -3,11 +3,12 @@
     HANDFUL_DATA=... python benchmarks/semisupervised_networks.py [--folder STATE]
 
 For each seed a draw of labelled images, a pool whose labels are hidden, and test images that no training
-sees; the same for all methods. Each trains for ``--minutes``, on one device, from the packaged backbone:
-``fine-tuned`` on the labelled images alone, the semi-supervised methods on the pool as well,
-``all labels`` with the labels of the pool (a bound, not a rival). What is compared is a linear probe on the
-test images, fitted on the labelled images' vectors (of ``all labels`` on the pool's as well); ``linear
-probe`` has the frozen vectors.
+sees; the same for all methods. Each sees ``--images`` images in training, from the packaged backbone:
+``fine-tuned`` the labelled images alone, the semi-supervised methods the pool as well, ``all labels`` with
+the labels of the pool (a bound, not a rival). What is compared is a linear probe on the test images,
+fitted on the labelled images' vectors (of ``all labels`` on the pool's as well). ``linear probe`` has the
+frozen vectors; ``spreading probe``, Noisy Student's teacher, the frozen vectors and the pool: what `fit`
+does without any training.
 The state lies in ``--folder``: what was finished is not done again.
 """
 
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import record
-from tiles import draw, interval, listed_images, remembered, training_data, vectors
+from tiles import draw, listed_images, remembered, training_data, vectors
 
 from handful.adapt import (
     VARIANTS,
@@ -39,8 +40,8 @@ from handful.adapt import (
     probe_head,
     train,
 )
-from handful.core import Float32, stream
-from handful.heads import LinearProbe, TemperatureScaled
+from handful.core import Estimate, Float32, Float64, stream
+from handful.heads import LinearProbe, SpreadingProbe, TemperatureScaled, WithPool
 from handful.jobs.adaptation import (
     CONSISTENCY,
     NOISY_STUDENT,
@@ -49,9 +50,11 @@ from handful.jobs.adaptation import (
     build,
     recipe_of,
 )
+from handful.measure import paired_interval, share
 
-PROBE, LABELLED_ONLY, NOISY, ALL = "linear probe", "fine-tuned", "noisy student", "all labels"
-METHODS = (PROBE, LABELLED_ONLY, *VARIANTS, NOISY, ALL)
+PROBE, SPREADING = "linear probe", "spreading probe"
+LABELLED_ONLY, NOISY, ALL = "fine-tuned", "noisy student", "all labels"
+METHODS = (PROBE, SPREADING, LABELLED_ONLY, *VARIANTS, NOISY, ALL)
 
 
 class Draw:
@@ -73,10 +76,18 @@ class Draw:
         """Return the packaged network, for the side in pixels at which vectors are made."""
         return load_network(preprocess={"size": self.asked.size})
 
-    def accuracy(self, network: Network, n: int) -> float:
-        """Return the accuracy of a linear probe on a network's vectors of the first ``n`` images."""
-        X, X_test = vectors(network, self.paths[:n]), vectors(network, self.test)
-        return float((LinearProbe().fit(X, self.y[:n]).predict(X_test) == self.y_test).mean())
+    def hits(self, network: Network, n: int) -> list[int]:
+        """Return for each test image whether a linear probe on the first ``n`` images' vectors is right."""
+        return self.right(LinearProbe().fit(vectors(network, self.paths[:n]), self.y[:n]), network)
+
+    def right(self, head: Any, network: Network) -> list[int]:
+        """Return for each test image whether a fitted head is right."""
+        return [int(hit) for hit in head.predict(vectors(network, self.test)) == self.y_test]
+
+    def teacher(self, frozen: Float32) -> Any:
+        """Return the head on frozen vectors that learns from the pool too."""
+        head = TemperatureScaled(WithPool(SpreadingProbe(), frozen[self.n :]))
+        return head.fit(frozen[: self.n], self.y[: self.n])
 
 
 def planned(method: Any, data: TrainingData, *, kind: str, settings: Adaptation, seed: int) -> Any:
@@ -88,12 +99,14 @@ def cell(name: str, drawn: Draw, frozen: Float32, folder: Path) -> dict[str, Any
     """Train one method and return its accuracy on the test images, and what its run was."""
     asked, seed, n = drawn.asked, drawn.seed, drawn.n
     shutil.rmtree(folder, ignore_errors=True)  # what a stop left, planned on other timings
-    budget = Budget(60 * asked.minutes, "seconds")
+    budget = Budget(asked.images, "images")
     own: dict[str, Any] = {"variant": name} if name in VARIANTS else {}
     settings = Adaptation(budget=budget, options=own, hardware=Hardware(accelerator=asked.device))
     network, side, found = drawn.network(), asked.train_size, {}
     if name == PROBE:
-        return {"accuracy": drawn.accuracy(network, n)}
+        return {"hits": drawn.hits(network, n)}
+    if name == SPREADING:
+        return {"hits": drawn.right(drawn.teacher(frozen), network)}
     targets = {LABELLED_ONLY: drawn.y[:n], ALL: drawn.y}.get(name, drawn.hidden)
     paths = drawn.paths[: len(targets)]
     data = training_data(network, paths, targets, side, folder.parent / "pixels")
@@ -120,7 +133,7 @@ def cell(name: str, drawn: Draw, frozen: Float32, folder: Path) -> dict[str, Any
         found = method.confidence_counts() if kind == CONSISTENCY else {}
     steps = {"steps": recipe.steps, "batch_size": recipe.batch_size, "rate": recipe.rate}
     n_probe = len(targets) if name == ALL else n
-    return {"accuracy": drawn.accuracy(network, n_probe), **steps, **found}
+    return {"hits": drawn.hits(network, n_probe), **steps, **found}
 
 
 def noisy(
@@ -132,8 +145,10 @@ def noisy(
     settings: Adaptation,
 ) -> tuple[dict[str, Any], Network, Any]:
     """Return what came of Noisy Student, with the accuracy of its teacher's guesses, its network and recipe."""
-    probe = TemperatureScaled(LinearProbe()).fit(frozen[: drawn.n], drawn.y[: drawn.n])
-    p, start = probe.predict_proba(frozen), probe_head(frozen[: drawn.n], drawn.y[: drawn.n])
+    p, start = (
+        drawn.teacher(frozen).predict_proba(frozen),
+        probe_head(frozen[: drawn.n], drawn.y[: drawn.n]),
+    )
     classes = [str(c) for c in range(p.shape[1])]
     taught = School(
         data, lambda _: p, lambda _: (drawn.network(), start), planner, folder, drawn.asked.train_size, classes,
@@ -148,29 +163,38 @@ def noisy(
     return {**taught.counts, **guesses}, taught.network, taught.recipe
 
 
-def row(
-    cells: list[dict[str, Any]], probes: list[float], tuned: list[float] | None
-) -> dict[str, Any]:
-    """Return the figures of a method: intervals over seeds, gains paired by seed."""
-    values = [one["accuracy"] for one in cells]
+def row(cells: list[dict[str, Any]], base: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a method: Wilson's interval, and gains paired by test image."""
+    hits = pooled(cells)
     found: dict[str, Any] = {
-        "accuracy": interval(values), "by_seed": [round(100 * v, 2) for v in values],
-        "minus linear probe": interval((np.array(values) - np.array(probes)).tolist()),
-    }  # fmt: skip
-    if tuned is not None:
-        found["minus fine-tuned"] = interval((np.array(values) - np.array(tuned)).tolist())
-    rest = sorted({key for one in cells for key in one} - {"accuracy"})
+        "accuracy": percent(share(int(hits.sum()), len(hits), "accuracy", "Wilson")),
+        "by_seed": [round(100 * float(np.mean(one["hits"])), 2) for one in cells],
+    }
+    for name, others in base.items():
+        value, low, high = paired_interval(hits - pooled(others))
+        gain = {"mean": value, "low": low, "high": high}
+        found[f"minus {name}"] = {key: round(100 * bound, 2) for key, bound in gain.items()}
+    rest = sorted({key for one in cells for key in one} - {"hits"})
     return {**found, **{key: [one[key] for one in cells] for key in rest}}
+
+
+def pooled(cells: list[dict[str, Any]]) -> Float64:
+    """Return the hits of all seeds, one after the other."""
+    return np.concatenate([one["hits"] for one in cells]).astype(np.float64)
+
+
+def percent(estimate: Estimate) -> dict[str, float]:
+    """Return an estimate in percent."""
+    bounds = {"mean": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {key: round(100 * value, 2) for key, value in bounds.items()}
 
 
 def main() -> None:
     """Run what is not finished yet, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, help="state of the benchmark (default: a new one)")
-    parser.add_argument(
-        "--minutes", type=float, default=4.0, help="of training, each method and seed"
-    )
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=1920, help="seen in a training")
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", default="eurosat")
     parser.add_argument("--labels", type=int, default=5, help="a class")
     parser.add_argument("--pool", type=int, default=2000, help="images whose labels are hidden")
@@ -193,21 +217,20 @@ def main() -> None:
             own.mkdir(parents=True, exist_ok=True)
             np.save(path, vectors(drawn.network(), drawn.paths))
         frozen = np.load(path)
-        for name in dict.fromkeys([PROBE, *asked.methods]):
+        for name in dict.fromkeys([PROBE, SPREADING, *asked.methods]):
             place = own / name.replace(" ", "-")
             done = remembered(own, place.name, lambda: cell(name, drawn, frozen, place))
             spent = {"cpu_seconds": done["cpu_seconds"], "seconds": done["seconds"]}
             cells.setdefault(name, []).append({**done["found"], **spent})
-    accuracies = {name: [one["accuracy"] for one in own] for name, own in cells.items()}
-    tuned = accuracies.get(LABELLED_ONLY)
-    table = {name: row(own, accuracies[PROBE], tuned) for name, own in cells.items()}
+    base = {name: cells[name] for name in (PROBE, SPREADING) if name in cells}
+    table = {name: row(own, base) for name, own in cells.items()}
     for name, figures in table.items():
         print(f"{name:14s} {figures['accuracy']} {figures['minus linear probe']}")
     kept = {k: v for k, v in vars(asked).items() if k not in ("folder", "methods", "seed")}
     figures = {
         **kept, "noise": asdict(Noise()), "table": table,
-        "unit": "accuracy in percent of a linear probe on the test images; mean and 95 % t-interval over seeds "
-        "(draws of labels, pool and test images), gains paired by seed",
+        "unit": "accuracy in percent on the test images; 95 % intervals over them, for these draws of labels and pool; "
+        "gains paired by test image",
     }  # fmt: skip
     record.write("semisupervised_networks", figures, seed=asked.seed, claim=__doc__.splitlines()[0])
 
