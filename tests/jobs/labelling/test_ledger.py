@@ -73,6 +73,8 @@ def test_a_person_takes_back_only_their_own(opened, ann, bob):
     bob.say({"image": second, "kind": "human", "label": "dog"})
     assert opened.last("Ann")["items"][0]["image"] == first
     assert opened.last("Bob")["items"][0]["image"] == second
+    assert "no such step" in ann.undo(opened.last("Bob")["step"])["refused"]
+    assert opened.state("Ann")["labelled"] == 2
 
 
 @pytest.mark.parametrize("kind", ["unsure", "none_of_these"])

@@ -152,14 +152,15 @@ class Ledger:
                 self._note(new[-1], annotator)
             return {"id": message.id, "step": step}
         if isinstance(message, Undo):
-            return self._undone(message)
+            return self._undone(message, annotator)
         refusal: dict[str, Any] = message
         return refusal
 
-    def _undone(self, message: Undo) -> dict[str, Any]:
+    def _undone(self, message: Undo, annotator: str) -> dict[str, Any]:
         step = self._seen.get(message.step) if isinstance(message.step, str) else message.step
         state = next((s for s in self.project.labels.steps() if s.number == step), None)
-        if state is None or state.imported:
+        own = step in {done.step for done in self._stacks[annotator]}
+        if state is None or (state.counts and not own):
             return {"id": message.id, "refused": "There is no such step to take back."}
         if state.counts:
             self.project.labels.undo(step)

@@ -82,6 +82,8 @@ class Gathering:
         Why it failed.
     images : dict of str to Image
         Those that can be used, by hash.
+    white : int or None
+        The value of white in 16-bit images.
     work : Workspace or None
     """
 
@@ -93,6 +95,7 @@ class Gathering:
         self.total = self.done = 0
         self.images = {image.hash: image for image in project.images()}
         self.pool = Pool()
+        self.white: int | None = project.setting("white")
         self.work: Workspace | None = None
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="handful-gather", daemon=True)
@@ -123,7 +126,8 @@ class Gathering:
         images = self.project.images()
         self.images = {image.hash: image for image in images}
         self.total = len(images)
-        backbone = self.choice.load(white_of(self.project, images))
+        self.white = white_of(self.project, images)
+        backbone = self.choice.load(self.white)
         store = VectorStore(
             self.project.folder / "embeddings", backbone.spec.fingerprint, backbone.spec.dim
         )

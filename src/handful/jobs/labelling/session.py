@@ -291,7 +291,7 @@ class Labelling:
         if found is None or side not in SIDES:
             raise LookupError(f"There is no image {image!r} of side {side}.")
         try:
-            return self._pictures.get(found, side, self.project.setting("white"))
+            return self._pictures.get(found, side, self._gathering.white)
         except (FileNotFoundError, HandfulError):
             self.queue.missing.add(image)
             raise

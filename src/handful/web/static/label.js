@@ -103,6 +103,7 @@ function advance() {
   if (next) return show(next);
   screen = null;
   tools = {};
+  $("acts").hidden = true;
   const { stage, message, labelled, ready } = state ?? { stage: "scan" };
   const words = stage === "failed" ? message : stage === "done" && feed.isEmpty && ready ? `Nothing is left to ask: ${labelled} images are labelled.` : "Getting ready …";
   $("ask").textContent = words;
@@ -117,6 +118,7 @@ function show(next, isAgain = false) {
   const make_ = { grid: showGrid, single: showSingle, review: showReview }[screen.kind];
   $("view").className = `view ${screen.kind}`;
   $("view").setAttribute("aria-busy", "false");
+  $("acts").hidden = false;
   tools = make_($("view"), screen, context);
   showQuestion();
   if (isAgain) return;
@@ -128,6 +130,7 @@ function show(next, isAgain = false) {
 
 function showQuestion() {
   const [item] = screen.items;
+  $("take").hidden = screen.kind === "grid" ? screen.class === null : item.suggestion === null;
   $("mode").firstChild.textContent = feed.mode === "grid" ? "One by one " : "Grid ";
   $("mode").setAttribute("aria-pressed", String(feed.mode === "grid"));
   if (screen.kind === "grid") {
@@ -392,6 +395,7 @@ addEventListener("keydown", onKey);
 addEventListener("beforeunload", (event) => !outbox.isEmpty && event.preventDefault());
 $("undo").addEventListener("click", undo);
 $("mode").addEventListener("click", switchMode);
+for (const [id, key] of [["take", "Enter"], ["unsure", "x"], ["none", "n"], ["flag", "f"], ["skip", "s"]]) $(id).addEventListener("click", ACTIONS[key]);
 $("open-review").addEventListener("click", review);
 $("open-classes").addEventListener("click", ACTIONS.m);
 $("open-export").addEventListener("click", ACTIONS.e);

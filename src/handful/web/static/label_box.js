@@ -13,7 +13,7 @@ export function openBox(title, classes) {
   document.getElementById("box-title").textContent = title;
   let rows = [];
   let active = 0;
-  let chosen = null;
+  let settle; // called at once, not with the event of the closing, which the next key may overtake
 
   function refresh() {
     const text = input.value.trim().normalize("NFC");
@@ -44,8 +44,8 @@ export function openBox(title, classes) {
 
   function take(place) {
     if (!rows[place]) return;
-    chosen = rows[place].name;
     box.close();
+    settle(rows[place].name);
   }
 
   function key(event) {
@@ -60,10 +60,11 @@ export function openBox(title, classes) {
   }
 
   return new Promise((resolve) => {
+    settle = resolve;
     input.value = "";
     input.oninput = refresh;
     input.onkeydown = key;
-    box.onclose = () => resolve(chosen);
+    box.onclose = () => resolve(null);
     refresh();
     box.showModal();
     input.focus();

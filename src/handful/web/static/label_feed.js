@@ -80,16 +80,27 @@ export class Feed {
       element.decoding = "sync";
       element.draggable = false;
       element.src = `image/${image}?side=${side}`;
-      element.ready = element.decode().then(() => true, () => false);
+      element.ready = arrived(element);
       this.pictures.set(key, element);
       if (this.pictures.size > 400) this.pictures.delete(this.pictures.keys().next().value);
     }
     return element;
   }
+}
 
-  /** Try a picture again that failed. */
-  retry(image, side) {
-    this.pictures.delete(`${image}/${side}`);
-    return this.picture(image, side);
+/** Resolve to true once a picture can be painted, to false if the server has none; wait while it is away. */
+async function arrived(element) {
+  const { src } = element;
+  for (let tries = 0; tries < 3; ) {
+    try {
+      await element.decode();
+      return true;
+    } catch { /* what went wrong is asked below */ }
+    const status = await fetch(src).then((response) => response.status, () => 0);
+    if (status >= 400) return false;
+    if (status) tries += 1;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    element.src = src;
   }
+  return false;
 }

@@ -1,0 +1,195 @@
+"""Take the pictures of the labelling page that the documentation shows.
+
+``python docs/take_screenshots.py`` writes handwritten digits into a temporary folder, serves
+them with ``handful label``, labels some in a real Chromium and writes ``docs/images/label-*.png``.
+It needs the extra ``test`` and a Chromium (``HANDFUL_CHROMIUM``, by default /usr/bin/chromium).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+IMAGES = Path(__file__).parent / "images"
+CHROMIUM = os.environ.get("HANDFUL_CHROMIUM", "/usr/bin/chromium")
+ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+N_DIGITS, N_LABELS = 700, 150
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+MOST_BYTES = 150_000
+
+
+def written(folder: Path) -> dict[str, str]:
+    """Write the digits, return the class of each file."""
+    from sklearn.datasets import load_digits
+
+    source, truth = load_digits(), {}
+    folder.mkdir()
+    for row in range(N_DIGITS):
+        name = f"scan-{row:04}.png"
+        pixels = (source.images[row] * (255 / 16)).round().astype(np.uint8)
+        Image.fromarray(pixels).resize((160, 160), Image.Resampling.BICUBIC).save(folder / name)
+        truth[name] = str(source.target[row])
+    return truth
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[list[str]]:
+    """Serve the page of two annotators and yield their addresses."""
+    run = "from handful.cli import main; main()"
+    command = [sys.executable, "-c", run, "label", str(folder), "--no-browser", "--port", "0"]
+    command += ["--target", "0.9"]
+    for name in ("Ann", "Bob"):
+        command += ["--annotator", name]
+    process = subprocess.Popen(
+        [*command, "-o", str(folder.parent / "digits.handful")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield [re.findall(r"http\S+", process.stdout.readline())[0] for _ in range(2)]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 600
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.05)
+
+
+def shot(page: Any, name: str) -> None:
+    """Write a picture of what the window shows, of at most 64 colours."""
+    page.wait_for_timeout(400)
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    path = IMAGES / f"label-{name}.png"
+    picture.convert("RGB").quantize(64).save(path, optimize=True)
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes.")
+
+
+def state(page: Any) -> dict[str, Any]:
+    """Return what the server says."""
+    found: dict[str, Any] = page.evaluate("fetch('state').then((r) => r.json())")
+    return found
+
+
+def label(page: Any, truth: dict[str, str], n: int) -> None:
+    """Label ``n`` images, one by one."""
+    for _ in range(n):
+        wait(lambda: bool(page.locator("figcaption.file, .tile").count()))
+        if page.locator(".tile").count():
+            page.keyboard.press("g")
+        name = page.locator("figcaption.file").inner_text()
+        order = [label for label, _ in state(page)["classes"]]
+        if truth[name] in order:
+            page.keyboard.press(str((order.index(truth[name]) + 1) % 10))
+        else:
+            page.keyboard.press("c")
+            page.keyboard.type(truth[name])
+            page.keyboard.press("Enter")
+        wait(lambda: page.locator("figcaption.file, .tile").first.text_content() != name)  # noqa: B023
+
+
+def in_every_look(page: Any, name: str) -> None:
+    """Take a view in light and dark colours, and on a telephone."""
+    shot(page, f"{name}-light")
+    page.emulate_media(color_scheme="dark")
+    shot(page, f"{name}-dark")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(NARROW)
+    shot(page, f"{name}-narrow")
+    page.set_viewport_size(WIDE)
+
+
+def until_suggested(page: Any, truth: dict[str, str]) -> None:
+    """Go on to an image with a suggestion."""
+    while not page.locator(".choice[aria-current]").count():
+        label(page, truth, 1)
+
+
+def dialogs(page: Any) -> None:
+    """Take every dialog."""
+    for key, name in (("c", "class-box"), ("?", "keys"), ("m", "classes")):
+        page.keyboard.press(key)
+        if name == "class-box":
+            page.keyboard.type("1")
+        in_every_look(page, name)
+        page.keyboard.press("Escape")
+
+
+def disagreement(page: Any, other: Any) -> None:
+    """Let the second annotator contradict the first, and take the review."""
+    images = page.evaluate("fetch('last').then((r) => r.json()).then((l) => l.items[0])")
+    wrong = "0" if images["label"] != "0" else "1"
+    answer = {"image": images["image"], "kind": "human", "label": wrong}
+    said = {"messages": [{"id": "contradiction", "answers": [answer]}]}
+    other.evaluate("s => fetch('answers', {method: 'POST', body: JSON.stringify(s)})", said)
+    page.keyboard.press("r")
+    page.locator(".choice.look").first.wait_for()
+    in_every_look(page, "review")
+    page.keyboard.press("Escape")
+
+
+def exported(page: Any) -> None:
+    """Export a model and take the dialog when it is done."""
+    page.keyboard.press("e")
+    page.locator("#export-go").click()
+    page.get_by_role("link", name="Download").wait_for(timeout=600_000)
+    page.evaluate("document.querySelector('#export-state code').textContent = 'digits.handful'")
+    page.evaluate("document.querySelector('#export-state p:last-child .muted').textContent = ''")
+    in_every_look(page, "export")
+    page.keyboard.press("Escape")
+
+
+def main() -> None:
+    """Take all pictures."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+        folder = Path(temporary) / "digits"
+        truth = written(folder)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        with served(folder) as (first, second):
+            page = browser.new_page(viewport=WIDE, color_scheme="light")
+            page.set_default_timeout(120_000)
+            page.goto(first)
+            page.locator(".shot-large img").wait_for()
+            in_every_look(page, "start")
+            label(page, truth, N_LABELS)
+            wait(lambda: state(page)["stage"] == "done")
+            wait(lambda: state(page)["model_labels"] >= 0.8 * N_LABELS)
+            until_suggested(page, truth)
+            in_every_look(page, "single")
+            other = browser.new_page()
+            other.goto(second)
+            disagreement(page, other)
+            dialogs(page)
+            exported(page)
+            page.keyboard.press("g")
+            page.locator(".tile").first.wait_for()
+            for key in ("x", "ArrowLeft", "ArrowLeft", "1", "ArrowUp"):
+                page.keyboard.press(key)
+            in_every_look(page, "grid")
+        page.keyboard.press("g")
+        page.locator("#trouble:visible").wait_for()
+        in_every_look(page, "not-connected")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
