@@ -27,7 +27,6 @@ from handful.adapt import (
     FineTuning,
     Hardware,
     Network,
-    is_many,
     load_network,
     probe_head,
     train,
@@ -81,14 +80,13 @@ def tuned(
 ) -> Network:
     """Return the network after fine-tuning with the default's recipe."""
     network = load_network()
-    many = is_many(len(y), int(y.max()) + 1)
-    size = train_side(SUPERVISED, Adaptation(), network.preprocess.size, many=many)
+    size = train_side(SUPERVISED, Adaptation(), network.preprocess.size)
     start = probe_head(frozen, y) if how.probe_first else None
     data = training_data(network, paths, y, size, folder)
     method = FineTune(
         network, n_classes=int(y.max()) + 1, n_images=len(y), size=size, how=how, start=start
     )
-    recipe = replace(recipe_of(SUPERVISED, Adaptation(), seed, many=many), steps=steps)
+    recipe = replace(recipe_of(SUPERVISED, Adaptation(), seed), steps=steps)
     train(method, data, recipe, folder / "run", hardware=CPU, quiet=True)
     method.finish()
     return network
@@ -237,7 +235,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="state of the benchmark (default: a new one)")
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--naive-draws", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=5, help="of `all`")
+    parser.add_argument("--epochs", type=int, default=6, help="of `all`")
     parser.add_argument("--steps", type=int, default=40, help="of `ablation`")
     parser.add_argument("--seed", type=int, default=20)
     asked = parser.parse_args()

@@ -208,17 +208,3 @@ def test_kill_9_at_random_moments_ends_bit_equal(
         assert (a / name).read_bytes() == (b / name).read_bytes(), name
     facts = [json.loads((folder / "adapt.json").read_text()) for folder in (a, b)]
     assert facts[0]["gain"] == facts[1]["gain"]
-
-
-def test_many_labels_are_fine_tuned_slower_and_at_more_detail() -> None:
-    from handful.jobs.adaptation import recipe_of, train_side
-
-    usual = Adaptation()
-    assert (train_side("finetune", usual, 224), train_side("finetune", usual, 224, many=True)) == (
-        128,
-        192,
-    )
-    assert train_side("finetune", usual, 96, many=True) == 96
-    assert train_side("finetune", Adaptation(train_size=64), 224, many=True) == 64
-    assert recipe_of("finetune", usual, 0, many=True).rate < recipe_of("finetune", usual, 0).rate
-    assert recipe_of("finetune", Adaptation(rate=0.1), 0, many=True).rate == 0.1

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from handful.adapt.recipe import Budget, Hardware, Recipe, is_many
+from handful.adapt.recipe import Budget, Hardware, Recipe
 from handful.core import MissingExtraError
 
 if TYPE_CHECKING:
@@ -96,7 +96,6 @@ __all__ = [
     "check_pretext",
     "cut_report",
     "export_network",
-    "is_many",
     "load_network",
     "plan",
     "probe_head",

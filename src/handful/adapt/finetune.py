@@ -27,7 +27,6 @@ from torch.nn import functional
 from handful.adapt.augment import cutmix, finetune_view
 from handful.adapt.lora import merge_lora
 from handful.adapt.network import Network
-from handful.adapt.recipe import is_many
 from handful.adapt.trainable import (
     frozen_prefix,
     interpolate,
@@ -41,6 +40,7 @@ from handful.core import Array, Float32, Int
 from handful.heads import LinearProbe, TemperatureScaled
 
 _SMALL = 1e-3  # added under the square root, whose slope at 0 has no bound
+_MANY_LABELS = 50  # a class: the trained weights are kept as they are
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class FineTune(nn.Module):
 
 def default_towards(n_labels: int, n_classes: int) -> float:
     """Return how far from the pretrained weights to go: half way under 50 labels a class."""
-    return 1.0 if is_many(n_labels, n_classes) else 0.5
+    return 0.5 if n_labels < _MANY_LABELS * n_classes else 1.0
 
 
 def linear_head(

@@ -11,7 +11,6 @@ from handful.core import AdaptError
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?) ?(s|m|h|images|epochs)")
-_MANY_LABELS = 50  # a class
 
 
 @dataclass(frozen=True)
@@ -181,14 +180,3 @@ class Hardware:
     precision: str = "32-true"
     workers: int | None = None
     tensorboard: bool = False
-
-
-def is_many(n_labels: int, n_classes: int) -> bool:
-    """Return whether labels are many enough to let all weights go where they lead.
-
-    Examples
-    --------
-    >>> is_many(200, 10), is_many(500, 10)
-    (False, True)
-    """
-    return n_labels >= _MANY_LABELS * n_classes

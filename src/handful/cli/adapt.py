@@ -37,8 +37,7 @@ def _common(command: Command) -> Command:
         click.option("--budget", default="10m", show_default=True, callback=_budget, metavar="BUDGET",
                      help="Of training: 90s, 10m, 2h, 5000images or 20epochs."),
         click.option("--train-size", type=click.IntRange(16, 1024),
-                     help="Side in pixels of what the network sees in training. [default: finetune 128, 192 with "
-                     "50 labels a class; others 96]"),
+                     help="Side in pixels of what the network sees in training. [default: finetune 128, others 96]"),
         click.option("--batch-size", type=click.IntRange(1), help="Images a step. [default: the method's]"),
         click.option("--rate", type=click.FloatRange(0, min_open=True),
                      help="Highest learning rate. [default: the method's]"),

@@ -28,7 +28,6 @@ PRETEXT: dict[str, tuple[str, ...]] = {
 """What each method without labels needs the images to have (`handful.adapt.check_pretext`)."""
 _TRAIN_SIDE = {SUPERVISED: 128}
 _SIDE = 96  # of all other methods
-_MANY = {"side": 192, "rate": 3e-4}  # of fine-tuning on many labels: slower and at full detail
 _FEW_LABELS = 100
 _RATE_ON = 3e-4  # where pretrained weights go on learning
 _RECIPES = {
@@ -101,18 +100,12 @@ def n_folds(settings: Adaptation, n_labels: int) -> int:
     return settings.folds or (4 if n_labels < _FEW_LABELS else 1)
 
 
-def train_side(method: str, settings: Adaptation, own: int, *, many: bool = False) -> int:
-    """Return the side in pixels of the views in training, for a network that sees ``own``.
-
-    With ``many`` labels (`handful.adapt.is_many`) fine-tuning sees more of an image.
-    """
-    usual = _MANY["side"] if many and method == SUPERVISED else _TRAIN_SIDE.get(method, _SIDE)
-    return settings.train_size or min(own, int(usual))
+def train_side(method: str, settings: Adaptation, own: int) -> int:
+    """Return the side in pixels of the views in training, for a network that sees ``own``."""
+    return settings.train_size or min(own, _TRAIN_SIDE.get(method, _SIDE))
 
 
-def recipe_of(
-    method: str, settings: Adaptation, random_state: int, *, many: bool = False
-) -> Recipe:
+def recipe_of(method: str, settings: Adaptation, random_state: int) -> Recipe:
     """Return the method's recipe with what was chosen; its steps are not planned yet."""
     chosen = {"batch_size": settings.batch_size, "rate": settings.rate}
     changes: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
@@ -122,8 +115,6 @@ def recipe_of(
         if not 0 < share < 1:
             raise AdaptError(f"The share of labelled images must be in (0, 1). Got {share!r}.")
         recipe = replace(recipe, labelled_share=share, frozen_norms=not settings.scratch)
-    elif method == SUPERVISED and many and not settings.scratch:
-        recipe = replace(recipe, rate=_MANY["rate"])
     elif method != SUPERVISED and not settings.scratch:
         recipe = replace(recipe, rate=_RATE_ON, frozen_norms=True)
     return replace(recipe, random_state=random_state, **changes)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful import __version__
-from handful.adapt import is_many
 from handful.backbones import OnnxBackbone, is_saved, load_saved
 from handful.core import (
     AdaptError,
@@ -170,9 +169,7 @@ class AdaptRun:
                 "be measured. Begin with the backbone that it came from."
             )
         self.images = [image for image in self.work.images if image.split != "test"]
-        labels = [image.label for image in self.images if image.label is not None]
-        self.many = is_many(len(labels), len(set(labels)))
-        self.size = train_side(self.method, self.settings, spec.preprocess.size, many=self.many)
+        self.size = train_side(self.method, self.settings, spec.preprocess.size)
         self.recipe: Recipe | None = None
         with_labels, with_pool = self.method in WITH_LABELS, self.method in SEMI_SUPERVISED
         if with_pool and self.settings.hardware.devices > 1:
@@ -311,7 +308,7 @@ class AdaptRun:
             If the network takes no images of the side that was asked for.
         """
         own = network.preprocess.size
-        size = train_side(self.method, self.settings, own, many=self.many)
+        size = train_side(self.method, self.settings, own)
         if not network.takes(size):
             if self.settings.train_size:
                 raise AdaptError(
@@ -335,7 +332,7 @@ class AdaptRun:
             budget = replace(settings.budget, amount=settings.budget.amount / runs)
             if settings.budget.unit == "epochs":
                 budget = settings.budget
-            recipe = recipe_of(self.method, settings, self.random_state, many=self.many)
+            recipe = recipe_of(self.method, settings, self.random_state)
             recipe = plan(method, data, recipe, budget, settings.hardware)
             write_atomically(path, json.dumps(asdict(recipe), indent=1).encode())
         return Recipe(**json.loads(path.read_text(encoding="utf-8")))
