@@ -478,7 +478,7 @@ def test_two_tabs_of_one_person(serve, visit, pixels):
 def test_two_people_and_what_they_disagree_on(serve, visit):
     server = serve(40, "Ann", "Bob")
     ann, bob = (visit(address) for address in server.addresses)
-    assert "Ann" in ann.locator("header").inner_text()
+    assert "Ann" in ann.locator("header.top").inner_text()
     name_class(ann, "cat")
     saved(ann)
     image = server.events()[0].image

@@ -14,7 +14,19 @@ def test_two_annotators_on_one_image_disagree(opened, ann, bob):
     assert {(c["label"], c["why"]) for c in look["choices"]} == {("cat", "Ann"), ("dog", "Bob")}
     assert found["together"]["n"] == 2
     assert found["together"]["agreement"] == 0.5
-    assert [p["name"] for p in found["together"]["annotators"]] == ["Ann", "Bob"]
+    people = [(p["name"], p["n"], p["accuracy"]) for p in found["together"]["annotators"]]
+    assert people == [("Ann", 2, None), ("Bob", 2, None)]  # two images do not tell who errs
+
+
+def test_with_enough_shared_images_accuracies_are_estimated(opened, ann, bob, pixels):
+    for place, image in enumerate(opened.queue.pool.images[:60]):
+        label = pixels.truth(image.name)
+        ann.say({"image": image.hash, "kind": "human", "label": label})
+        wrong = str((int(label) + 1) % 10) if place % 3 == 0 else label
+        bob.say({"image": image.hash, "kind": "human", "label": wrong})
+    ann_, bob_ = opened.review()["together"]["annotators"]
+    assert ann_["n"] == bob_["n"] == 60
+    assert 0 < bob_["accuracy"] <= 1 and 0 < ann_["accuracy"] <= 1
 
 
 def test_one_annotator_agrees_with_nobody(opened, ann):

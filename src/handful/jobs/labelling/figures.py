@@ -88,7 +88,7 @@ class Figures:
             Rows without a label.
         """
         audits = int(self.points[-1][4]) if self.points else 0
-        if len(new.hits) >= max(_FIRST_LOOK, audits + _FIRST_LOOK, _LOOK * audits):
+        if len(new.hits) >= max(_FIRST_LOOK, _LOOK * audits):
             found = audited_accuracy(new.hits, look=len(self.points) + 1, what=_WHAT)
             labels = new.n_labels + len(new.hits)
             self.points.append([labels, found.value, found.low, found.high, found.n])

@@ -19,7 +19,7 @@ from handful.project import Image, Project
 from handful.select import prepared
 
 _CHUNK = 128  # images embedded between two looks at whether to stop
-_GROWTH = 1.5
+_GROWTH, _BLOCK = 1.5, 4096
 AUDITS = 10  # one image in so many is set apart for audits
 
 
@@ -168,5 +168,11 @@ class Gathering:
         images = [*self.pool.images, *new]
         vectors = store.rows([image.hash for image in images])
         reserved = np.array([is_reserved(image.hash) for image in images])
-        self.pool = Pool(images, transformed(vectors, power=0.5), prepared(vectors), reserved)
+        space = prepared(vectors)
+        for start in range(
+            0, len(vectors), _BLOCK
+        ):  # in place: the vectors of a large folder are large
+            block = slice(start, start + _BLOCK)
+            vectors[block] = transformed(vectors[block], power=0.5)
+        self.pool = Pool(images, vectors, space, reserved)
         self.grown(self.pool)

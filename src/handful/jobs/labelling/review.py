@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from handful.core import Array
+from handful.core import Array, Bool
 from handful.jobs.labelling.ledger import Ledger
 from handful.jobs.labelling.pool import Pool
 from handful.jobs.labelling.training import Model
 from handful.measure import Consensus, annotator_agreement, dawid_skene
 
-_MOST = 200
+_MOST, _FEWEST_SHARED = 200, 20
 
 
 def second_looks(ledger: Ledger, pool: Pool, model: Model) -> list[dict[str, Any]]:
@@ -36,17 +36,31 @@ def together(ledger: Ledger) -> dict[str, Any] | None:
     votes, _, people, classes = _table(ledger)
     if len(people) < 2:
         return None
+    numbers = (votes >= 0).sum(axis=0)
+    votes = votes[_is_shared(votes)]
     share, alpha, n = annotator_agreement(votes)
-    said = dawid_skene(votes, len(classes))
+    is_enough = n >= _FEWEST_SHARED
+    accuracy = (
+        dawid_skene(votes, len(classes)).accuracy if is_enough else np.full(len(people), np.nan)
+    )
     return {
-        "agreement": None if np.isnan(share) else round(share, 4),
-        "alpha": None if np.isnan(alpha) else round(alpha, 4),
+        "agreement": _known(share),
+        "alpha": _known(alpha),
         "n": n,
         "annotators": [
-            {"name": name, "accuracy": round(float(accuracy), 4), "n": int((column >= 0).sum())}
-            for name, accuracy, column in zip(people, said.accuracy, votes.T, strict=True)
+            {"name": name, "n": int(number), "accuracy": _known(right)}
+            for name, number, right in zip(people, numbers, accuracy, strict=True)
         ],
     }
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def _is_shared(votes: Array) -> Bool:
+    """Return which images have two answers: the others say nothing of who errs."""
+    return np.asarray((votes >= 0).sum(axis=1) > 1, np.bool_)
 
 
 def _table(ledger: Ledger) -> tuple[Array, list[str], list[str], list[str]]:
@@ -67,6 +81,8 @@ def _disputes(ledger: Ledger) -> list[dict[str, Any]]:
     votes, images, people, classes = _table(ledger)
     if len(people) < 2:
         return []
+    shared = _is_shared(votes)
+    votes, images = votes[shared], [image for image, two in zip(images, shared, strict=True) if two]
     high, low = votes.max(axis=1), np.where(votes < 0, len(classes), votes).min(axis=1)
     rows = np.flatnonzero(high > low)
     consensus: Consensus = dawid_skene(votes, len(classes))

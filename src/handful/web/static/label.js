@@ -102,14 +102,18 @@ function advance() {
   if (looks && !next) return endReview("Nothing else needs a second look.");
   if (next) return show(next);
   screen = null;
-  tools = {};
-  $("acts").hidden = true;
   const { stage, message, labelled, ready } = state ?? { stage: "scan" };
   const words = stage === "failed" ? message : stage === "done" && feed.isEmpty && ready ? `Nothing is left to ask: ${labelled} images are labelled.` : "Getting ready …";
-  $("ask").textContent = words;
-  $("note").textContent = stage === "done" && ready ? "Press e to export a model, r for a second look." : "";
-  $("view").replaceChildren();
+  blank(words, stage === "done" && ready ? "Press e to export a model, r for a second look." : "");
   $("view").setAttribute("aria-busy", String(stage !== "done" && stage !== "failed"));
+}
+
+function blank(words, note = "") {
+  tools = {};
+  $("ask").textContent = words;
+  $("note").textContent = note;
+  $("view").replaceChildren();
+  $("acts").hidden = true;
 }
 
 function show(next, isAgain = false) {
@@ -265,16 +269,14 @@ function switchMode() {
   const isGrid = screen?.kind === "grid" || feed.mode === "grid";
   feed.tiles = tilesThatFit();
   screen = null;
-  $("ask").textContent = "Getting ready …";
-  $("note").textContent = "";
-  $("view").replaceChildren();
+  blank("Getting ready …");
   feed.restart(isGrid ? "single" : "grid");
 }
 
 function tilesThatFit() {
   const { width } = $("view").getBoundingClientRect();
   const columns = Math.max(2, Math.floor((width + 8) / 120));
-  return Math.min(48, Math.max(12, columns * Math.max(3, Math.floor((innerHeight - 170) / 120))));
+  return Math.min(48, Math.max(12, columns * Math.max(3, Math.floor((innerHeight - 190) / 124))));
 }
 
 async function find() {
@@ -304,9 +306,9 @@ async function review() {
     $("n-review").textContent = found.looks.length || "";
     if (!found.looks.length) return say(`Nothing needs a second look. ${agreementLine(found.together)}`, true);
     if (screen) feed.back(screen);
-    looks = found.looks.map(screenOf);
+    const line = agreementLine(found.together);
+    looks = found.looks.map((look) => screenOf(look, line));
     advance();
-    $("note").textContent += ` ${agreementLine(found.together)}`;
   } catch {
     say("The server does not answer.", true);
   }

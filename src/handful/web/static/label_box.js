@@ -21,9 +21,8 @@ export function openBox(title, classes) {
     const found = classes.filter((name) => name.toLowerCase().includes(wanted));
     found.sort((a, b) => Number(b.toLowerCase().startsWith(wanted)) - Number(a.toLowerCase().startsWith(wanted)));
     rows = found.slice(0, SHOWN).map((name) => ({ name, text: name, key: keyOfClass(classes.indexOf(name)) }));
+    active = Math.max(0, rows.findIndex((row) => row.name === text));
     if (text && !classes.includes(text)) rows.push({ name: text, text: `New class “${text}”`, key: "" });
-    const exact = rows.findIndex((row) => row.name === text);
-    active = exact === -1 ? 0 : exact;
     list.replaceChildren(
       ...rows.map((row, place) => {
         const element = make("li", { role: "option", id: `box-${place}` }, make("span", { class: "name" }, row.text), make("kbd", {}, row.key));

@@ -13,9 +13,9 @@ export async function fetchReview() {
 }
 
 /** Return a screen of one look, which the keys of a single image work on. */
-export function screenOf(look) {
+export function screenOf(look, line) {
   const item = { image: look.image, name: look.name, suggestion: null, probability: null, top: [], model: null, blind: false, q: null };
-  return { kind: "review", class: null, why: look.kind, items: [item], look };
+  return { kind: "review", class: null, why: look.kind, items: [item], look, line };
 }
 
 /** Show one look: the image between its classes. */
@@ -25,6 +25,7 @@ export function showReview(view, screen, { feed, choose }) {
   picture.alt = items[0].name;
   const list = make("div", { class: "choices", role: "group", "aria-label": "Classes" });
   list.append(...look.choices.map((choice, place) => button(choice, place, choose)));
+  if (screen.line) list.append(make("p", { class: "small muted" }, screen.line));
   view.replaceChildren(make("figure", { class: "shot-large" }, picture, make("figcaption", { class: "file name" }, items[0].name)), list);
   return { question: WORDS[look.kind] };
 }
@@ -40,7 +41,7 @@ function button({ label, why, probability }, place, choose) {
 /** Return how the annotators agree, as a line; "" for one alone. */
 export function agreementLine(together) {
   if (!together) return "";
-  const people = together.annotators.map(({ name, accuracy, n }) => `${name || "unnamed"} ${percent(accuracy)} of ${n}`).join(", ");
+  const people = together.annotators.map(({ name, accuracy, n }) => `${name || "unnamed"} ${n}${accuracy === null ? "" : ` (${percent(accuracy)} right by consensus)`}`).join(", ");
   const same = together.agreement === null ? "no image has two answers yet" : `they agree on ${percent(together.agreement)} of ${together.n} images`;
-  return `Annotators: ${same}. Right by consensus: ${people}.`;
+  return `Annotators: ${same}. Answers: ${people}.`;
 }
