@@ -38,7 +38,7 @@ from handful.backbones import load_backbone
 from handful.embeddings import VectorStore
 from handful.project import Project
 
-N_IMAGES, N_CLASSES, N_KEYS, N_PAGES = 20_000, 10, 300, 12
+N_IMAGES, N_CLASSES, N_KEYS, N_PAGES = 20_000, 10, 200, 12
 N_CLOTHING, BY_ONE, ON_PAGES = 1000, 100, 100
 CHROMIUM = os.environ.get("HANDFUL_CHROMIUM", "/usr/bin/chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -121,6 +121,15 @@ def wait(condition: Any, seconds: float = 600) -> None:
         time.sleep(0.02)
 
 
+def on_screen(page: Any) -> str:
+    """Return the file of the image, or of the first tile, "" where nothing is shown."""
+    name: str = page.evaluate(
+        "(document.querySelector('figcaption.file')?.textContent"
+        " ?? document.querySelector('.tile')?.ariaLabel.split(':')[0]) || ''"
+    )
+    return name
+
+
 def opened(browser: Any, address: str, width: int, height: int) -> Any:
     """Return the page once everything is embedded and the first image is there."""
     page = browser.new_page(viewport={"width": width, "height": height})
@@ -136,15 +145,15 @@ def speed(browser: Any, folder: Path) -> dict[str, Any]:
     classes = ",".join(map(str, range(N_CLASSES)))
     with served(folder, "--classes", classes) as address:
         page = opened(browser, address, 1600, 1100)
+        for view in (".tile", "figcaption.file"):  # to the grid and back: one by one for good
+            page.keyboard.press("g")
+            page.locator(view).first.wait_for()
         page.evaluate(MEASURE)
         for _ in range(N_KEYS):
-            name = page.locator("figcaption.file").inner_text()
+            name = on_screen(page)
             page.keyboard.press(str((int(name[0]) + 1) % 10))
-            wait(lambda: page.locator("figcaption.file").inner_text() != name)
+            wait(lambda: on_screen(page) not in ("", name))
             page.wait_for_timeout(120)  # a fast person: about five labels a second
-            if page.locator(".tile").count():
-                page.keyboard.press("g")
-                page.locator("figcaption.file").wait_for()
         wait(lambda: page.locator("#saved").inner_text() == "Saved")
         singles = [p for p in page.evaluate("paints") if p["n"] == 1]
         answers = page.evaluate(ANSWERS)
@@ -231,14 +240,7 @@ class Person:
             self.press("ArrowRight" if to > at else "ArrowLeft")
 
     def _until_gone(self, name: str) -> None:
-        def now() -> str:
-            shown: str = self.page.evaluate(
-                "(document.querySelector('figcaption.file')?.textContent"
-                " ?? document.querySelector('.tile')?.ariaLabel.split(':')[0]) || ''"
-            )
-            return shown
-
-        wait(lambda: now() not in ("", name))
+        wait(lambda: on_screen(self.page) not in ("", name))
 
 
 def annotator(browser: Any, folder: Path) -> dict[str, Any]:

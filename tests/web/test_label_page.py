@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -280,8 +279,7 @@ def test_class_names_are_text_never_markup(serve, visit):
 
 def label_some(page, pixels, n):
     """Label images of the single view rightly, by keys."""
-    aim = labelled(page) + n
-    while labelled(page) < aim:
+    for _ in range(n):
         if page.locator(".tiles").count():
             press(page, "g")
             page.locator(".shot-large img").wait_for()
@@ -415,6 +413,7 @@ def test_answers_of_a_tab_that_was_closed_are_sent_by_the_next(serve, visit, pix
     assert server.events()[0].label == pixels.truth(before)
 
 
+@pytest.mark.timeout(900)
 def test_kill_9_in_a_burst_of_a_thousand_labels(serve, visit, tmp_path):
     server = serve(1200)
     page = visit(server.address)
@@ -443,11 +442,11 @@ def test_kill_9_in_a_burst_of_a_thousand_labels(serve, visit, tmp_path):
           }, 4); }""".replace("dispatchEvent", "document.body.dispatchEvent")
     )
     for aim in (200, 500, 800):
-        until(page, lambda: page.evaluate("window.pressed") >= aim, seconds=120)  # noqa: B023
+        until(page, lambda: page.evaluate("window.pressed") >= aim, seconds=300)  # noqa: B023
         server.kill()
         page.wait_for_timeout(200)
         server.start()
-    until(page, lambda: page.evaluate("window.pressed") >= 1000, seconds=120)
+    until(page, lambda: page.evaluate("window.pressed") >= 1000, seconds=300)
     saved(page)
     page.wait_for_timeout(300)
     with Project.open(server.folder) as project:
@@ -642,6 +641,7 @@ def test_a_wrong_token(serve, browser):
     page.close()
 
 
+@pytest.mark.timeout(900)
 def test_from_no_label_to_a_model_whose_interval_holds_the_truth(visit, pixels, tmp_path):
     """The whole way through the command itself, with the packaged backbone, by keys alone."""
     folder = pixels.write_digits(tmp_path / "fresh", 360)
@@ -664,10 +664,10 @@ def test_from_no_label_to_a_model_whose_interval_holds_the_truth(visit, pixels, 
         assert str(model) in page.locator("#export-state").inner_text()
     finally:
         server.kill()
-    unseen = Path(shutil.copytree(folder, tmp_path / "all", ignore=shutil.ignore_patterns(".*")))
-    rows = predict(model, [unseen], quiet=True)
+    rows = predict(model, [folder], quiet=True)
     asked = {image.name for image in _images(server) if image.label is not None}
-    hits = [row.label == pixels.truth(row.path) for row in rows if Path(row.path).name not in asked]
+    unseen = [row for row in rows if Path(row.path).name not in asked]
+    hits = [row.prediction.label == pixels.truth(row.path) for row in unseen]
     accuracy = sum(hits) / len(hits)
     assert low <= accuracy <= high, (value, low, high, n, accuracy)
     assert accuracy > 0.5

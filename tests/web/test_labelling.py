@@ -203,6 +203,7 @@ async def test_another_name_of_this_machine_is_refused(open_page):
         ("next", b'{"n": true}', 422),
         ("next", b'{"tiles": "many"}', 422),
         ("next", b'{"tab": 7}', 422),
+        ("next", b'{"held": [7]}', 422),
         ("classes", b'{"do": "burn", "name": "a"}', 422),
         ("classes", b'{"do": "add", "name": ""}', 422),
         ("target", b'{"target": 2}', 422),

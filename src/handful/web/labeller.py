@@ -31,7 +31,7 @@ class Labeller(Protocol):
 
     def screens(
         self, annotator: str, tab: str, mode: Literal["auto", "single", "grid"], n: int, tiles: int,
-        *, is_new: bool,
+        *, is_new: bool, held: Sequence[str],
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Return the next screens of a tab."""
         ...

@@ -143,11 +143,14 @@ class _Server:
         if mode not in _MODES:
             raise RefusedError(422, "mode", f"The mode is one of {_MODES}. Got {mode!r}.")
         n = _number(said, "n", 1, _MOST_SCREENS)
-        tiles = _number(said, "tiles", 1, 100)
+        tiles, tab = _number(said, "tiles", 1, 100), _text(said, "tab")
+        is_new, held = said.get("is_new") is True, said.get("held", [])
+        if not isinstance(held, list) or not all(isinstance(name, str) for name in held):
+            raise RefusedError(422, "held", "'held' is a list of images.")
 
         def found() -> dict[str, Any]:
             screens = self.labeller.screens(
-                annotator, _text(said, "tab"), mode, n, tiles, is_new=said.get("is_new") is True
+                annotator, tab, mode, n, tiles, is_new=is_new, held=held
             )
             return {"screens": screens, "state": self.labeller.state(annotator)}
 

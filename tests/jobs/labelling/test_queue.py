@@ -39,6 +39,17 @@ def test_a_tab_that_is_loaded_again_gives_back_what_it_had(opened, ann):
     assert set(first) <= set(everything)
 
 
+def test_what_a_tab_has_is_not_handed_out_by_a_restarted_server(start, person):
+    with start("Ann") as labelling:
+        held = images_of(person(labelling).screens(n=5))
+    with start("Ann") as labelling:
+        seen = images_of(person(labelling).screens(n=12, held=held))
+        while more := person(labelling).screens(n=12):
+            seen += images_of(more)
+    assert len(seen) == 115
+    assert not set(seen) & set(held)
+
+
 def test_all_images_come_once_and_unsure_ones_last(opened, ann):
     first = ann.screens()[0]["items"][0]["image"]
     ann.say({"image": first, "kind": "unsure", "label": None})

@@ -18,10 +18,7 @@ from handful.select import agreement, stop_rule
 MORE = 50  # labels of the forecast
 _WINDOW = 600.0  # seconds that the pace looks back
 _FEWEST_FOR_CURVE = 30
-_FIRST_LOOK, _LOOK = (
-    5,
-    1.2,
-)  # audits until the first look, and growth until the next: each costs width
+_FIRST_LOOK, _LOOK = 10, 1.3  # audits until the first look, growth until the next: each costs width
 _ROUNDS = 3
 _WHAT = "accuracy on the images of this folder"
 

@@ -115,6 +115,11 @@ class Queue:
                 if (lease.annotator, lease.tab) != (annotator, tab)
             }
 
+    def hold(self, annotator: str, tab: str, images: Sequence[str]) -> None:
+        """Note what a tab has on its screen or in reserve, which a restarted server does not know."""
+        with self.lock:
+            self._lease([name for name in images if name not in self._leases], annotator, tab)
+
     def is_low(self) -> bool:
         """Return whether a new plan is wanted."""
         with self.lock:

@@ -167,11 +167,15 @@ class Labelling:
 
     def screens(
         self, annotator: str, tab: str, mode: Mode = "auto", n: int = 1, tiles: int = MOST,
-        *, is_new: bool = False,
+        *, is_new: bool = False, held: Sequence[str] = (),
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Return the next screens; see `Queue.screens`. ``is_new``: the tab was just loaded."""
+        """Return the next screens; see `Queue.screens`.
+
+        ``is_new``: the tab was just loaded, and has nothing; ``held``: images that it has.
+        """
         if is_new:
             self.queue.release(annotator, tab)
+        self.queue.hold(annotator, tab, held)
         found = self.queue.screens(annotator, tab, mode, n, tiles)
         if self.queue.is_low():
             self._wake.set()

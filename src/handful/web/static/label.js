@@ -23,11 +23,17 @@ let shownAt = 0;
 let looks = null; // the review queue while one reviews
 
 const outbox = new Outbox(`handful${location.pathname}`, { acknowledged: take, refused, changed: showSaved });
-const feed = new Feed(tab, (fresh) => {
+const feed = new Feed(tab, onHand, (fresh) => {
   take(fresh);
   if (!screen && !looks) advance();
 });
 const openClasses = classesDialog(take);
+
+/** Return the images on view, and those whose answer is still on its way. */
+function onHand() {
+  const shown = screen?.items.map(({ image }) => image) ?? [];
+  return [...shown, ...outbox.waiting.flatMap(({ message }) => message.answers?.map(({ image }) => image) ?? [])];
+}
 
 // State, as the server has it.
 

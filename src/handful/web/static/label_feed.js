@@ -5,9 +5,14 @@ export const LARGE = 960;
 const AHEAD = { single: 5, auto: 4, grid: 2 }; // screens beside the one that is shown
 
 export class Feed {
-  /** @param {string} tab names this tab, so that the server keeps what it handed out @param {Function} arrived */
-  constructor(tab, arrived) {
+  /**
+   * @param {string} tab names this tab, so that the server keeps what it handed out
+   * @param {() => string[]} others images that the page has besides those that wait here
+   * @param {(state: object) => void} arrived called when screens came
+   */
+  constructor(tab, others, arrived) {
     this.tab = tab;
+    this.others = others;
     this.arrived = arrived;
     this.mode = "auto";
     this.tiles = 48;
@@ -46,7 +51,7 @@ export class Feed {
     if (this.isAsking || wanted <= 0) return;
     this.isAsking = true;
     const turn = this.turn;
-    const asked = { tab: this.tab, mode: this.mode, n: wanted, tiles: this.tiles, is_new: this.isNew };
+    const asked = { tab: this.tab, mode: this.mode, n: wanted, tiles: this.tiles, is_new: this.isNew, held: this.#held() };
     try {
       const response = await fetch("next", { method: "POST", body: JSON.stringify(asked) });
       if (!response.ok) throw new Error(String(response.status));
@@ -62,6 +67,11 @@ export class Feed {
     } finally {
       if (turn === this.turn) this.isAsking = false;
     }
+  }
+
+  /** Return the images that a server which was started again must not hand out once more. */
+  #held() {
+    return [...this.others(), ...this.screens.flatMap(({ items }) => items.map(({ image }) => image))];
   }
 
   /** Fetch and decode the pictures of a screen. */
