@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -112,7 +113,7 @@ class Labelling:
         self._is_stopping.set()
         self._wake.set()
         self._gathering.stop()
-        self._worker.join(timeout=5.0)  # a forecast may still run; it writes nothing
+        self._worker.join(timeout=5.0)  # a training or a forecast may still run
         self.names.keep()
         self.project.close()
 
@@ -328,6 +329,9 @@ class Labelling:
                 self._train(pool)
             except HandfulError as error:
                 self._gathering.message = str(error)
+            except sqlite3.ProgrammingError:  # the project was closed under the last training
+                if not self._is_stopping.is_set():
+                    raise
 
     def _is_due(self, pool: Pool) -> bool:
         changes, rows, when = self._trained_at
