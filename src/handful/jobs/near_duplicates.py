@@ -53,7 +53,8 @@ def copies_among(
     """Return the hashes of ``others`` that show the same picture as one of ``images``.
 
     Found as in `find_near_duplicates`, but each of the others is compared with the nearest
-    of ``images`` alone; a pair that was looked at is not decoded again.
+    of ``images`` alone, and each of ``images`` with the six that are nearest of those; a pair
+    that was looked at is not decoded again.
 
     Parameters
     ----------
@@ -70,8 +71,11 @@ def copies_among(
     looked_at = {(a, b) for a, b in work.project.setting(key) or ()}
     mine, theirs = [image.hash for image in images], [image.hash for image in others]
     indices, similarity = nearest(work.store.rows(theirs), work.store.rows(mine), 1)
-    rows, columns = np.nonzero(similarity >= SIMILAR)
-    found = zip(rows.tolist(), indices[rows, columns].tolist(), strict=True)
+    closest = indices[:, 0]
+    order = np.lexsort((-similarity[:, 0], closest))
+    place = np.arange(len(order)) - np.searchsorted(closest[order], closest[order])
+    rows = np.sort(order[(place < _NEIGHBOURS) & (similarity[order, 0] >= SIMILAR)])
+    found = zip(rows.tolist(), closest[rows].tolist(), strict=True)
     pairs = sorted((min(theirs[i], mine[j]), max(theirs[i], mine[j])) for i, j in found)
     proposed = [pair for pair in pairs if pair not in looked_at]
     if proposed:
