@@ -169,7 +169,9 @@ def foreign_table(runs: dict[str, Any]) -> dict[str, Any]:
             out[str(labels)] = {
                 "draws": len(found),
                 "refused": sum(run["kept"] == "probe" for run in found),
-                "points lost": round(0.0 - 100 * float(np.mean([run["change"] for run in found])), 2),
+                "points lost": round(
+                    0.0 - 100 * float(np.mean([run["change"] for run in found])), 2
+                ),
                 "points lost if used": round(
                     -100 * float(np.mean([r["if used"] for r in found])), 2
                 ),

@@ -131,7 +131,7 @@ def labelled(page):
 def until(page, condition, what="condition", seconds=60):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"{what}: {page.locator('main').inner_text()}"
+        assert time.monotonic() < end, f"{what}: {page.locator('body').inner_text()}"
         page.wait_for_timeout(20)
 
 
