@@ -45,6 +45,8 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background
 
 MEASURE = """() => {
   window.paints = [];
+  performance.setResourceTimingBufferSize(10000);
+  performance.clearResourceTimings();
   const channel = new MessageChannel();
   let begun = 0;
   channel.port1.onmessage = () => {

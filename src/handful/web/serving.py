@@ -71,9 +71,8 @@ def run(
     names = [*LOOPBACK, *allowed_hosts, *_names_of(host)]
     app = create_app(predictor, token=token, allowed_hosts=names, limits=limits)
     with _listening(host, port) as listener:
-        if started is not None:
-            started(_address(host, listener.getsockname()[1], token))
-        _serve(app, listener, drain_seconds)
+        address = _address(host, listener.getsockname()[1], token)
+        _serve(app, listener, drain_seconds, lambda: started and started(address))
 
 
 def run_labelling(
@@ -107,9 +106,8 @@ def run_labelling(
     app = create_labelling_app(labeller, tokens)
     with _free_or(last_port) if port is None else _listening(_HERE, port) as listener:
         taken = listener.getsockname()[1]
-        if started is not None:
-            started(taken, {who: f"http://{_HERE}:{taken}/{key}/" for key, who in tokens.items()})
-        _serve(app, listener, drain_seconds=5)
+        addresses = {who: f"http://{_HERE}:{taken}/{key}/" for key, who in tokens.items()}
+        _serve(app, listener, 5, lambda: started and started(taken, addresses))
 
 
 def _free_or(port: int | None) -> socket.socket:
@@ -120,7 +118,9 @@ def _free_or(port: int | None) -> socket.socket:
         return _listening(_HERE, 0)
 
 
-def _serve(app: ASGIApp, listener: socket.socket, drain_seconds: int) -> None:
+def _serve(
+    app: ASGIApp, listener: socket.socket, drain_seconds: int, started: Callable[[], object]
+) -> None:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -130,7 +130,8 @@ def _serve(app: ASGIApp, listener: socket.socket, drain_seconds: int) -> None:
         timeout_graceful_shutdown=drain_seconds,
     )
     server = uvicorn.Server(config)
-    with _stopping(server):
+    with _stopping(server):  # whoever was told the address may already send the signal
+        started()
         server.run(sockets=[listener])
 
 

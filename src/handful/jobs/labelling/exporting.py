@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.core import HandfulError
+from handful.jobs.labelling.priority import give_way
 
 
 class Exporting:
@@ -39,6 +40,7 @@ class Exporting:
             return self._state
 
     def _run(self) -> None:
+        give_way()
         try:
             result = self._fit()
             self.bundle = result.bundle.absolute()

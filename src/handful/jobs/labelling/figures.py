@@ -75,20 +75,30 @@ class Figures:
         how = f"blind audits, the model of {labels:.0f} labels, interval for all looks so far"
         return Estimate(value, low, high, int(n), _WHAT, how)
 
-    def note(self, old: Model, new: Model, can_ask: Bool) -> None:
-        """Add a model: look at its accuracy if enough audits came, and compare it with the one before.
+    def note(self, old: Model, new: Model, can_ask: Bool) -> bool:
+        """Compare a model with the one before; look at its accuracy if enough audits came.
 
         Parameters
         ----------
         old, new : Model
         can_ask : ndarray of shape (n_pool,), bool
             Rows without a label.
+
+        Returns
+        -------
+        bool
+            Whether there is a new point.
         """
+        self._compare(old, new, can_ask)
         audits = int(self.points[-1][4]) if self.points else 0
-        if len(new.hits) >= max(_FIRST_LOOK, _LOOK * audits):
-            found = audited_accuracy(new.hits, look=len(self.points) + 1, what=_WHAT)
-            labels = new.n_labels + len(new.hits)
-            self.points.append([labels, found.value, found.low, found.high, found.n])
+        if len(new.hits) < max(_FIRST_LOOK, _LOOK * audits):
+            return False
+        found = audited_accuracy(new.hits, look=len(self.points) + 1, what=_WHAT)
+        labels = new.n_labels + len(new.hits)
+        self.points.append([labels, found.value, found.low, found.high, found.n])
+        return True
+
+    def _compare(self, old: Model, new: Model, can_ask: Bool) -> None:
         if old.proba is None or new.proba is None or old.classes != new.classes:
             self.agreements = []
             return

@@ -26,9 +26,8 @@ class Names:
     def __init__(self, project: Project, ledger: Ledger) -> None:
         self.project, self.ledger = project, ledger
         self._order: list[str] = list(project.setting(_ORDER) or ())
+        self._kept = list(self._order)
         self._lock = threading.RLock()
-        self._shown: list[str] | None = None
-        self._added = {e.name for e in project.classes.events() if e.kind == "added"}
         self.refresh()
 
     def all(self) -> list[str]:
@@ -47,10 +46,11 @@ class Names:
             self._order += [name for name in sorted(self._known) if name not in self._order]
 
     def keep(self) -> None:
-        """Store the order."""
+        """Store the order, if it changed."""
         with self._lock:
-            if self.project.setting(_ORDER) != self._order:
+            if self._kept != self._order:
                 self.project.set_setting(_ORDER, self._order)
+                self._kept = list(self._order)
 
     def add(self, names: list[str]) -> None:
         """Add classes that are not there yet, in this order.

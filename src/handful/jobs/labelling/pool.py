@@ -14,6 +14,7 @@ from handful.embeddings import VectorStore, embed
 from handful.heads import transformed
 from handful.images import may_pass
 from handful.jobs.backbone import BackboneChoice
+from handful.jobs.labelling.priority import give_way
 from handful.jobs.workspace import Workspace, white_of
 from handful.project import Image, Project
 from handful.select import prepared
@@ -111,6 +112,7 @@ class Gathering:
             self._thread.join()
 
     def _run(self) -> None:
+        give_way()
         try:
             self._gather()
         except HandfulError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from handful.core import HandfulError, ProjectError
 from handful.jobs.backbone import BackboneChoice
@@ -21,6 +22,7 @@ from handful.jobs.labelling.ledger import Ledger
 from handful.jobs.labelling.names import Names
 from handful.jobs.labelling.pictures import SIDES, Pictures
 from handful.jobs.labelling.pool import Gathering, Pool
+from handful.jobs.labelling.priority import give_way
 from handful.jobs.labelling.queue import MOST, Mode, Queue
 from handful.jobs.labelling.review import second_looks, together
 from handful.jobs.labelling.training import lesson, train
@@ -80,6 +82,8 @@ class Labelling:
         random_state: int = 0,
     ) -> None:
         self.project = Project.open(images, project_dir=project_dir)
+        # a connection of their own for the threads: an answer never waits for one of theirs
+        self._apart = Project.open(images, project_dir=project_dir)
         self.annotators = list(dict.fromkeys(annotators)) or [""]
         self.choice = backbone or BackboneChoice()
         self.random_state = random_state
@@ -98,7 +102,7 @@ class Labelling:
         self.exporting = Exporting(self._fitted)
         self._pictures = Pictures()
         self._pace = {name: Pace() for name in self.annotators}
-        self._gathering = Gathering(self.project, self.choice, self._grown)
+        self._gathering = Gathering(self._apart, self.choice, self._grown)
         self._wake = threading.Event()
         self._is_stopping = threading.Event()
         self._trained_at = (-1, -1, 0.0)  # changes of the ledger, rows of the pool, when
@@ -114,7 +118,7 @@ class Labelling:
         self._wake.set()
         self._gathering.stop()
         self._worker.join(timeout=5.0)  # a training or a forecast may still run
-        self.names.keep()
+        self._apart.close()
         self.project.close()
 
     @property
@@ -189,6 +193,7 @@ class Labelling:
         for done in new:
             self.queue.answered(done.events)
         self.names.all()  # a new class gets its place now
+        self.names.keep()
         if (more := self.ledger.counts().total() - before) > 0:
             self._pace[annotator].add(more)
         self._wake.set()
@@ -319,6 +324,7 @@ class Labelling:
 
     def _work(self) -> None:
         """Train whenever there is a reason, until the session ends."""
+        give_way()
         while not self._is_stopping.is_set():
             self._wake.wait(1.0)
             self._wake.clear()
@@ -326,7 +332,8 @@ class Labelling:
             if self._is_stopping.is_set() or not len(pool) or not self._is_due(pool):
                 continue
             try:
-                self._train(pool)
+                with threadpool_limits(1, user_api="blas"):  # its helpers would not give way
+                    self._train(pool)
             except HandfulError as error:
                 self._gathering.message = str(error)
             except sqlite3.ProgrammingError:  # the project was closed under the last training
@@ -352,9 +359,8 @@ class Labelling:
         self._trained_at = (changes, len(pool), time.monotonic())
         can_ask = np.ones(len(pool), np.bool_)
         can_ask[what.rows] = can_ask[what.closed] = can_ask[what.audits] = False
-        self.figures.note(old, new, can_ask)
-        self.project.set_setting(_CURVE, self.figures.points)
-        self.names.keep()
+        if self.figures.note(old, new, can_ask):
+            self._apart.set_setting(_CURVE, self.figures.points)
         self.figures.forecast(pool, what)
 
     def _copies(self, pool: Pool) -> set[str]:

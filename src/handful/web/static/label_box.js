@@ -63,7 +63,7 @@ export function openBox(title, classes) {
     input.value = "";
     input.oninput = refresh;
     input.onkeydown = key;
-    box.onclose = () => resolve(null);
+    box.onclose = () => box.open || resolve(null); // open: the event is of the box before this one
     refresh();
     box.showModal();
     input.focus();
