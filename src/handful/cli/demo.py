@@ -27,7 +27,7 @@ from handful.cli.options import echo_json, folder, json_option, quiet_option
 def demo(directory: Path, n_labels: int, seed: int, as_json: bool, quiet: bool) -> None:
     """Run the main job on packaged images.
 
-    Writes 1,797 handwritten digits as images into DIRECTORY, keeps a few labels a class, hides the
+    Writes 1,000 handwritten digits as images into DIRECTORY, keeps a few labels a class, hides the
     rest, fits, and compares the stated accuracy with the one on the hidden rest.
     """
     from handful.cli.printing import print_demo

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from handful.jobs.cutting import CutResult, cut
     from handful.jobs.demonstration import DemoOutcome, demo
     from handful.jobs.diagnosis import doctor, list_backbones
+    from handful.jobs.episodic import EpisodicTraining
     from handful.jobs.fitting import FitResult, Thresholds, fit
     from handful.jobs.folder import (
         export_labels,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from handful.jobs.predictor import Predictor
     from handful.jobs.pretext import check_images
     from handful.jobs.shots import EPISODE_METHODS, EpisodesResult, episodes
+    from handful.jobs.training_on_tasks import adapt_on_tasks
     from handful.jobs.vectors import embed_folder
     from handful.project import ImportReport, Step, escape_cell
     from handful.report import summary_table
@@ -42,6 +44,7 @@ _HOMES = {
     "CutResult": "handful.jobs.cutting",
     "DemoOutcome": "handful.jobs.demonstration",
     "EPISODE_METHODS": "handful.jobs.shots",
+    "EpisodicTraining": "handful.jobs.episodic",
     "EpisodesResult": "handful.jobs.shots",
     "FitResult": "handful.jobs.fitting",
     "Hardware": "handful.adapt",
@@ -53,6 +56,7 @@ _HOMES = {
     "Step": "handful.project",
     "Thresholds": "handful.jobs.fitting",
     "adapt": "handful.jobs.adapting",
+    "adapt_on_tasks": "handful.jobs.training_on_tasks",
     "as_label_studio": "handful.jobs.asking",
     "check_images": "handful.jobs.pretext",
     "cut": "handful.jobs.cutting",
@@ -84,6 +88,7 @@ __all__ = [
     "CutResult",
     "DemoOutcome",
     "EpisodesResult",
+    "EpisodicTraining",
     "FitResult",
     "Hardware",
     "ImportReport",
@@ -94,6 +99,7 @@ __all__ = [
     "Step",
     "Thresholds",
     "adapt",
+    "adapt_on_tasks",
     "as_label_studio",
     "check_images",
     "cut",

@@ -57,7 +57,12 @@ class DemoOutcome:
 
 
 def demo(
-    directory: Path, *, n_labels: int = 10, random_state: int = 0, quiet: bool = False
+    directory: Path,
+    *,
+    n_labels: int = 10,
+    n_images: int = 1000,
+    random_state: int = 0,
+    quiet: bool = False,
 ) -> DemoOutcome:
     """Write digits as images, keep a few labels, run the main job, compare with the hidden labels.
 
@@ -67,6 +72,8 @@ def demo(
         Gets ``images/``, ``hidden-labels.json``, ``model.handful`` and ``report.html``.
     n_labels : int, default=10
         Labels kept in each of the ten classes.
+    n_images : int, default=1000
+        Digits written, of the 1,797 there are.
     random_state : int, default=0
         Seed of the choice of labels and of the main job.
     quiet : bool, default=False
@@ -78,7 +85,7 @@ def demo(
         If the directory holds anything but an earlier demonstration.
     """
     start = time.perf_counter()
-    hidden = write_digits(directory, n_labels, random_state)
+    hidden = write_digits(directory, n_labels, random_state, n_images)
     result = fit(
         directory / "images", directory / "model.handful", random_state=random_state, quiet=quiet
     )
@@ -95,8 +102,10 @@ def demo(
     return DemoOutcome(result, figures.accuracy, round(time.perf_counter() - start, 1), examples)
 
 
-def write_digits(directory: Path, n_labels: int, random_state: int) -> dict[str, str]:
-    """Write scikit-learn's 1,797 handwritten digits as PNG files; return the hidden labels by file name.
+def write_digits(
+    directory: Path, n_labels: int, random_state: int, n_images: int = 1797
+) -> dict[str, str]:
+    """Write some of scikit-learn's 1,797 handwritten digits as PNG files; return the hidden labels by file name.
 
     Source: the test part of Alpaydin and Kaynak, "Optical Recognition of
     Handwritten Digits", UCI, 1998, as packaged with scikit-learn; 8 × 8 pixels
@@ -112,12 +121,17 @@ def write_digits(directory: Path, n_labels: int, random_state: int) -> dict[str,
         )
     digits = load_digits()
     kept = _kept(digits.target, n_labels, random_state)
+    rest = stream(random_state, "images").permutation(np.flatnonzero(~kept))
+    left_out = set(rest[max(0, n_images - kept.sum()) :].tolist())
     hidden: dict[str, str] = {}
     for row, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         name = f"digit-{row:04}.png"
         folder = images / (str(label) if kept[row] else "unlabelled")
         other = images / ("unlabelled" if kept[row] else str(label)) / name
         other.unlink(missing_ok=True)
+        if row in left_out:
+            (folder / name).unlink(missing_ok=True)
+            continue
         _write(folder / name, pixels)
         if not kept[row]:
             hidden[name] = str(label)

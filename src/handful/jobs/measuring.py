@@ -24,7 +24,7 @@ from handful.measure import (
     validate,
 )
 
-_REPEATS_WITH_POOL = 2  # of the folds: each fit with a pool takes seconds
+_WITH_POOL = 2, 3  # repeats of the folds and sizes of the curve: each fit with a pool takes a second
 SETS_ALPHA = 0.1  # prediction sets miss the right class this often
 
 
@@ -56,14 +56,16 @@ def measure(
     X, y, groups = data.X[train], data.y[train], data.groups[train]
     if len(set(y)) < 2:
         return Measured()
-    repeats = _REPEATS_WITH_POOL if candidates.keys() & set(POOLED) else None
+    repeats, sizes = _WITH_POOL if candidates.keys() & set(POOLED) else (None, 4)
     validation = validate(
         candidates, X, y, groups=groups, folds=folds, n_repeats=repeats, random_state=random_state, quiet=quiet
     )  # fmt: skip
     head = candidates[validation.chosen]
     curve = None
     if folds is None:
-        curve = learning_curve(head, X, y, groups=groups, random_state=random_state, quiet=quiet)
+        curve = learning_curve(
+            head, X, y, groups=groups, n_sizes=sizes, random_state=random_state, quiet=quiet
+        )
     proba = validation.methods[validation.chosen].oof_proba
     seen = ~np.isnan(proba).any(axis=1)
     if not seen.any():

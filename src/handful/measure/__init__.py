@@ -6,7 +6,7 @@ from handful.measure.auto_label import AutoLabels, auto_labels
 from handful.measure.before_after import BeforeAfter, before_after
 from handful.measure.calibration import ReliabilityBin
 from handful.measure.confidence_sequence import confidence_sequence
-from handful.measure.episode_figures import Quartile
+from handful.measure.episode_figures import Quartile, over_tasks
 from handful.measure.episodes import Realism, sample_episodes
 from handful.measure.few_shot import EpisodeFigures, EpisodeReport, evaluate_episodes
 from handful.measure.folds import Fold
@@ -60,6 +60,7 @@ __all__ = [
     "learning_curve",
     "lure",
     "operating_point",
+    "over_tasks",
     "paired_interval",
     "pretraining_overlap",
     "prototype_distances",

@@ -79,6 +79,7 @@ def learning_curve(
     y: Array,
     *,
     groups: Array | None = None,
+    n_sizes: int = 4,
     random_state: int = 0,
     quiet: bool = False,
 ) -> LearningCurve:
@@ -94,6 +95,8 @@ def learning_curve(
         Class of each image.
     groups : array of shape (n_samples,), optional
         Groups that are never split, as for `validate`.
+    n_sizes : int, default=4
+        Sizes of training sets at most, each half of the next, 1 to 4.
     random_state : int, default=0
         Seed of folds and parts.
     quiet : bool, default=False
@@ -119,7 +122,7 @@ def learning_curve(
     X, y = np.asarray(X), np.asarray(y)
     check_labels(X, y)
     design = plan(y, groups, random_state, n_repeats=1)
-    sizes = _sizes(design)
+    sizes = _sizes(design)[-n_sizes:]
     designs = [_cut_to(design, part, random_state) for part in sizes]
     steps = sum(len(d.folds) + len(d.cuts) for d in designs)
     with Progress("learning curve", steps, unit="fits", quiet=quiet) as progress:
