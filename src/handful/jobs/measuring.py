@@ -24,7 +24,10 @@ from handful.measure import (
     validate,
 )
 
-_WITH_POOL = 2, 3  # repeats of the folds and sizes of the curve: each fit with a pool takes a second
+_WITH_POOL = (
+    2,
+    3,
+)  # repeats of the folds and sizes of the curve: each fit with a pool takes a second
 SETS_ALPHA = 0.1  # prediction sets miss the right class this often
 
 
