@@ -1,5 +1,6 @@
 """Honest figures: every number with an interval whose coverage is tested."""
 
+from handful.measure.acceptance import acceptance_bias
 from handful.measure.active_testing import active_accuracy, audited_accuracy, lure
 from handful.measure.agreement import Consensus, annotator_agreement, dawid_skene
 from handful.measure.auto_label import AutoLabels, auto_labels
@@ -44,6 +45,7 @@ __all__ = [
     "Tasks",
     "TestFigures",
     "Validation",
+    "acceptance_bias",
     "active_accuracy",
     "annotator_agreement",
     "audited_accuracy",

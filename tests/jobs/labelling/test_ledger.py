@@ -169,3 +169,21 @@ def test_what_another_process_writes_is_seen(opened, image):
         other.labels.add([LabelEvent(image, "cat")])
     opened.ledger.refresh()
     assert opened.state("Ann")["labelled"] == 1
+
+
+def test_the_suggestions_that_were_shown_survive_a_restart_and_an_undo(start, person):
+    def answer(image, label, blind=False):
+        return {"image": image, "kind": "human", "label": label, "suggestion": "cat",
+                "probability": 0.75, "model": "v1", "blind": blind}  # fmt: skip
+
+    with start("Ann") as labelling:
+        ann = person(labelling)
+        a, b, c, d = sorted(labelling.queue.pool.row)[:4]
+        for each in (answer(a, "cat"), answer(b, "dog"), answer(c, "cat", blind=True)):
+            ann.say(each)
+        ann.undo(ann.say(answer(d, "cat"))["step"])
+    with start("Ann") as labelling:
+        taken, shown = labelling.ledger.suggested()
+        assert taken.tolist() == [True, False]
+        assert shown.tolist() == [0.75, 0.75]
+        assert labelling.state("Ann")["progress"]["acceptance"]["value"] is None

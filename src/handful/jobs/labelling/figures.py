@@ -12,7 +12,7 @@ import numpy as np
 from handful.core import Bool, Estimate
 from handful.jobs.labelling.pool import Pool
 from handful.jobs.labelling.training import Lesson, Model, page_head
-from handful.measure import audited_accuracy, gain_of_labels, learning_curve
+from handful.measure import acceptance_bias, audited_accuracy, gain_of_labels, learning_curve
 from handful.select import agreement, stop_rule
 
 MORE = 50  # labels of the forecast
@@ -62,6 +62,7 @@ class Figures:
     gain: Estimate = field(
         default_factory=lambda: Estimate.not_measurable("gain", "too few labels")
     )
+    acceptance: Estimate = field(default_factory=lambda: acceptance_bias(*[np.empty(0)] * 4))
     agreements: list[float] = field(default_factory=list)
     _gain_at: int = 0
 
@@ -128,5 +129,6 @@ class Figures:
             "target": self.target,
             "gain": self.gain.as_dict(),
             "more": MORE,
+            "acceptance": self.acceptance.as_dict(),
             "stop": stop.reason if stop.now else None,
         }

@@ -13,7 +13,9 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handful.core import ProjectError
+import numpy as np
+
+from handful.core import Bool, Float64, ProjectError
 from handful.jobs.labelling.answers import Answers, Undo, parse
 from handful.project import Label, LabelEvent, Project
 
@@ -84,6 +86,18 @@ class Ledger:
                 image: {who: label for who, (label, _) in said.items()}
                 for image, said in self._votes.items()
             }
+
+    def suggested(self) -> tuple[Bool, Float64]:
+        """Return whether each suggestion that was shown was taken, and its probability."""
+        with self.lock:
+            shown = [
+                (event.label == event.suggestion, event.suggestion_probability)
+                for stack in self._stacks.values()
+                for done in stack
+                for event in done.events
+                if event.label and not event.blind and event.suggestion_probability is not None
+            ]
+        return np.array([taken for taken, _ in shown], bool), np.array([p for _, p in shown], float)
 
     def latest(self, annotator: str) -> Done | None:
         """Return the latest step of an annotator that counts."""

@@ -27,6 +27,7 @@ from handful.jobs.labelling.queue import MOST, Mode, Queue
 from handful.jobs.labelling.review import second_looks, together
 from handful.jobs.labelling.training import lesson, train
 from handful.jobs.near_duplicates import find_near_duplicates
+from handful.measure import acceptance_bias
 from handful.project import Image, Project
 
 EVERY, AFTER = 10, 15.0  # labels, and seconds, until the model is fitted again
@@ -361,6 +362,7 @@ class Labelling:
         can_ask[what.rows] = can_ask[what.closed] = can_ask[what.audits] = False
         if self.figures.note(old, new, can_ask):
             self._apart.set_setting(_CURVE, self.figures.points)
+        self.figures.acceptance = acceptance_bias(*self.ledger.suggested(), new.hits, new.sure)
         self.figures.forecast(pool, what)
 
     def _copies(self, pool: Pool) -> set[str]:

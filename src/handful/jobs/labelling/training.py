@@ -58,6 +58,8 @@ class Model:
         Labels learnt from.
     hits : ndarray of shape (n_audits,), bool
         Whether it is right on each audit.
+    sure : ndarray of shape (n_audits,), float32
+        Probability of the class that it gives each audit.
     errors : LabelErrors or None
         Likely errors among the labels, ``rows`` of the pool.
     time, seconds : float
@@ -70,6 +72,7 @@ class Model:
     plan: tuple[int, ...] = ()
     n_labels: int = 0
     hits: Bool = field(default_factory=lambda: np.empty(0, np.bool_))
+    sure: Float32 = field(default_factory=lambda: np.empty(0, np.float32))
     errors: LabelErrors | None = None
     time: float = 0.0
     seconds: float = 0.0
@@ -145,6 +148,7 @@ def train(pool: Pool, what: Lesson, number: int, leased: Int) -> Model:
         plan=_plan(pool, proba, what, leased),
         n_labels=len(what.rows),
         hits=_hits(head, proba, what),
+        sure=np.empty(0, np.float32) if proba is None else proba[what.audits].max(axis=1),
         errors=None if head is None else _errors(head, what),
         time=time.monotonic(),
         seconds=time.monotonic() - start,

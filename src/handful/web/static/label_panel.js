@@ -13,8 +13,8 @@ export function showPanel(state) {
   $("pace").textContent = state.pace === null ? "–" : `${state.pace < 10 ? state.pace.toFixed(1) : Math.round(state.pace)} labels a minute`;
   $("model").textContent = state.model ? `v${state.model}, ${count(state.model_labels)} labels, ${age(state.model_age)} ago` : "needs two classes";
   $("gain-name").textContent = `Next ${progress.more} labels`;
-  const { value, low, high } = progress.gain;
-  $("gain").textContent = value === null ? "–" : `${points(value)} points (${points(low)} to ${points(high)})`;
+  $("gain").textContent = inPoints(progress.gain);
+  $("acceptance").textContent = inPoints(progress.acceptance);
   if (document.activeElement !== $("target")) $("target").value = progress.target === null ? "" : trim(100 * progress.target);
   $("stop").hidden = !progress.stop;
   if ($("stop").textContent !== (progress.stop ?? "")) $("stop").textContent = progress.stop ?? "";
@@ -73,6 +73,10 @@ export function count(n) {
 
 function age(seconds) {
   return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}
+
+function inPoints({ value, low, high }) {
+  return value === null ? "–" : `${points(value)} points (${points(low)} to ${points(high)})`;
 }
 
 function points(share) {
