@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from handful.adapt.cut import cut_report
     from handful.adapt.cut_parts import CutSettings
     from handful.adapt.cut_table import CutReport
+    from handful.adapt.episodic.episodes import Episodes, Shape
+    from handful.adapt.episodic.evaluation import Validation, task_accuracies
+    from handful.adapt.episodic.prototypical import Prototypical
+    from handful.adapt.episodic.saved import load_method, new_method, save_method
     from handful.adapt.feeding import TrainingData
     from handful.adapt.finetune import FineTune, FineTuning, probe_head
     from handful.adapt.log import read_log
@@ -35,6 +39,7 @@ _HOMES = {
     "Contrastive": "handful.adapt.selfsupervised.contrastive",
     "CutReport": "handful.adapt.cut_table",
     "CutSettings": "handful.adapt.cut_parts",
+    "Episodes": "handful.adapt.episodic.episodes",
     "FineTune": "handful.adapt.finetune",
     "FineTuning": "handful.adapt.finetune",
     "Instance": "handful.adapt.selfsupervised.instance",
@@ -45,22 +50,29 @@ _HOMES = {
     "NoisyStudent": "handful.adapt.semisupervised.noisy_student",
     "Pixels": "handful.adapt.pixels",
     "Predictive": "handful.adapt.selfsupervised.predictive",
+    "Prototypical": "handful.adapt.episodic.prototypical",
     "Rotation": "handful.adapt.selfsupervised.rotation",
     "School": "handful.adapt.semisupervised.noisy_student",
+    "Shape": "handful.adapt.episodic.episodes",
     "Taught": "handful.adapt.semisupervised.noisy_student",
     "TrainingData": "handful.adapt.feeding",
     "VARIANTS": "handful.adapt.semisupervised.variants",
+    "Validation": "handful.adapt.episodic.evaluation",
     "Verdict": "handful.adapt.pretext",
     "as_chain": "handful.adapt.network",
     "cached_activations": "handful.adapt.activations",
     "check_pretext": "handful.adapt.pretext",
     "cut_report": "handful.adapt.cut",
     "export_network": "handful.adapt.network",
+    "load_method": "handful.adapt.episodic.saved",
     "load_network": "handful.adapt.network",
+    "new_method": "handful.adapt.episodic.saved",
     "plan": "handful.adapt.loop",
     "probe_head": "handful.adapt.finetune",
     "read_log": "handful.adapt.log",
+    "save_method": "handful.adapt.episodic.saved",
     "save_network": "handful.adapt.network",
+    "task_accuracies": "handful.adapt.episodic.evaluation",
     "train": "handful.adapt.loop",
     "watch": "handful.adapt.watching",
 }
@@ -74,6 +86,7 @@ __all__ = [
     "Contrastive",
     "CutReport",
     "CutSettings",
+    "Episodes",
     "FineTune",
     "FineTuning",
     "Hardware",
@@ -85,22 +98,29 @@ __all__ = [
     "NoisyStudent",
     "Pixels",
     "Predictive",
+    "Prototypical",
     "Recipe",
     "Rotation",
     "School",
+    "Shape",
     "Taught",
     "TrainingData",
+    "Validation",
     "Verdict",
     "as_chain",
     "cached_activations",
     "check_pretext",
     "cut_report",
     "export_network",
+    "load_method",
     "load_network",
+    "new_method",
     "plan",
     "probe_head",
     "read_log",
+    "save_method",
     "save_network",
+    "task_accuracies",
     "train",
     "watch",
 ]

@@ -29,6 +29,8 @@ class TrainingData:
         Class numbers, -1 without a label.
     mean, std : sequence of 3 floats
         Normalisation of uint8 views, in units where white is 1.
+    unit : str, default="images"
+        What a row of a step is, for people to read; the rows of a run on tasks are tasks.
     """
 
     images: Sequence[Any]
@@ -36,6 +38,7 @@ class TrainingData:
     targets: Int
     mean: Sequence[float]
     std: Sequence[float]
+    unit: str = "images"
 
 
 class Views(Dataset[Any]):

@@ -16,6 +16,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from handful.adapt.chain import evaluation
 from handful.adapt.checkpoint import (
     optimizer_tensors,
     read_checkpoint,
@@ -25,6 +26,7 @@ from handful.adapt.checkpoint import (
 from handful.adapt.feeding import Batches, TrainingData, Views, collate
 from handful.adapt.identity import claim, halve_batch, identity
 from handful.adapt.log import Log
+from handful.adapt.memory import keep_freed_memory
 from handful.adapt.order import seed_of
 from handful.adapt.recipe import Budget, Hardware, Recipe
 from handful.adapt.trainable import freeze_norms
@@ -64,7 +66,7 @@ class Method(Protocol):
         """Follow up on a step; ``progress`` in (0, 1]."""
 
 
-Look = Callable[[nn.Sequential], dict[str, float]]
+Look = Callable[[Any], dict[str, float]]
 
 
 def plan(
@@ -121,8 +123,8 @@ def train(
     folder : Path
         Of this run alone: ``run.json``, the state, ``log.jsonl``.
     look : callable, optional
-        Takes the averaged chain, in evaluation mode, ten times a run, and
-        returns figures for the log. It raises AdaptError to stop the run.
+        Takes the method with the averaged weights, in evaluation mode, ten times a run,
+        and returns figures for the log. It raises AdaptError to stop the run.
     hardware : Hardware, optional
     quiet : bool, default=False
         Show no progress.
@@ -242,6 +244,7 @@ class _Run:
         return (times[-1] - times[1]) / _TRIED_STEPS / self.hardware.devices
 
     def _set_up(self, fabric: Fabric, method: nn.Module) -> _State:
+        keep_freed_memory()
         recipe = self.recipe
         groups = method.parameter_groups(recipe.rate, recipe.weight_decay)
         for group in groups:
@@ -293,7 +296,9 @@ class _Run:
                 if not _is_finite(out["loss"]) or not (scaled or _is_finite(out["norm"])):
                     raise AdaptError(self._not_finite(step, batch))
                 rate = (step + 1 - start) * recipe.batch_size / (time.monotonic() - begin)
-                progress.advance(recipe.batch_size, f"loss {out['loss']:.3f}, {rate:.0f} images/s")
+                progress.advance(
+                    recipe.batch_size, f"loss {out['loss']:.3f}, {rate:.3g} {self.data.unit}/s"
+                )
                 if log is None:
                     continue
                 if step + 1 in looks and self.look is not None:
@@ -310,13 +315,9 @@ class _Run:
         return {*range(every, self.recipe.steps - every + 1, every), self.recipe.steps}
 
     def _looked(self, state: _State) -> dict[str, float]:
-        chain = state.averaged().chain
-        was_training = chain.training
-        chain.eval()
-        try:
-            return self.look(chain) if self.look else {}
-        finally:
-            chain.train(was_training)
+        method = state.averaged()
+        with evaluation(method):
+            return self.look(method) if self.look else {}
 
     def _save(self, state: _State, step: int, log: Log) -> None:
         log.flush()
@@ -354,14 +355,15 @@ class _Run:
             torch.tensor(value, dtype=torch.float32, device=view.device).reshape(3, 1, 1) * 255
             for value in (self.data.mean, self.data.std)
         )
-        return ((view.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+        flat = view.flatten(0, -4)  # tasks are views of several images
+        return ((flat.float() - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def _not_finite(self, step: int, batch: Any) -> str:
         names = [self.data.names[row] for row in batch[1].tolist()]
+        where = f", on the images with the hashes {listed(names)}" * (self.data.unit == "images")
         return (
-            f"The loss or its gradient is no longer finite at step {step + 1} of {self.recipe.steps}, on the "
-            f"images with the hashes {listed(names)}. The last good weights are in {str(self.folder)!r}. Take "
-            "another folder and a lower --rate."
+            f"The loss or its gradient is no longer finite at step {step + 1} of {self.recipe.steps}{where}. "
+            f"The last good weights are in {str(self.folder)!r}. Take another folder and a lower --rate."
         )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from handful.adapt.chain import as_chain, evaluation, layers_of
+from handful.adapt.episodic.conv4 import CONV4, conv4, conv4_preprocess
 from handful.adapt.lora import merge_lora
 from handful.backbones import DEFAULT, OnnxBackbone, from_torch, load_module, resize_input
 from handful.core import BackboneError, write_atomically
@@ -119,8 +120,8 @@ def load_network(
     Parameters
     ----------
     name : str, default="efficientnet_lite0"
-        The packaged one, ``"timm:NAME"``, or the ``network.safetensors`` of a
-        run (the file or its folder).
+        The packaged one, ``"timm:NAME"``, the ``network.safetensors`` of a
+        run (the file or its folder), or one of `conv4`'s, which has random weights.
     weights : Path, optional
         Weights for a timm model.
     download : bool, default=False
@@ -145,6 +146,12 @@ def load_network(
         return _saved(saved, scratch=scratch, preprocess=preprocess, random_state=random_state)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
+        if name in CONV4 and weights is None:
+            half = (0.5, 0.5, 0.5)
+            return Network(
+                conv4(name), conv4_preprocess(preprocess), half, half, name, "none: random weights",
+                "nothing", source=name,
+            )  # fmt: skip
         found = load_module(
             name, weights=weights, download=download, scratch=scratch, preprocess=preprocess
         )

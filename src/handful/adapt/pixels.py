@@ -36,6 +36,8 @@ class Pixels(Sequence[Image.Image]):
     cache : Path
         Folder for the file of decoded squares, taken as it is when it is
         complete.
+    margin : float, default=1.15
+        How much larger than trained at squares are kept.
     quiet : bool, default=False
         Show no progress.
     """
@@ -47,9 +49,10 @@ class Pixels(Sequence[Image.Image]):
         preprocess: Preprocess,
         cache: Path,
         *,
+        margin: float = MARGIN,
         quiet: bool = False,
     ) -> None:
-        side = round(preprocess.size * MARGIN)
+        side = round(preprocess.size * margin)
         self.paths, self.names = list(paths), list(hashes)
         self.preprocess = replace(preprocess, size=side, crop_pct=1.0, tiles=1)
         self._squares: UInt8 | None = None

@@ -61,8 +61,9 @@ class Watch:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def __call__(self, chain: nn.Sequential) -> dict[str, float]:
-        """Return the figures of a chain in evaluation mode."""
+    def __call__(self, method: Any) -> dict[str, float]:
+        """Return the figures of a method's chain, in evaluation mode."""
+        chain = method.chain
         X = self._vectors(chain, self.squares)
         reason = collapsed(X)
         if reason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,10 +18,14 @@ from handful.cli.options import (
     quiet_option,
 )
 
+if TYPE_CHECKING:
+    from handful.jobs import AdaptResult
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _budget(ctx: click.Context, parameter: click.Parameter, value: str) -> Any:
+def budget_of(ctx: click.Context, parameter: click.Parameter, value: str) -> Any:
+    """Parse ``10m``."""
     from handful.jobs import Budget
 
     try:
@@ -34,7 +38,7 @@ def _common(command: Command) -> Command:
     """Add the options that every method has."""
     for option in reversed([
         images_argument,
-        click.option("--budget", default="10m", show_default=True, callback=_budget, metavar="BUDGET",
+        click.option("--budget", default="10m", show_default=True, callback=budget_of, metavar="BUDGET",
                      help="Of training: 90s, 10m, 2h, 5000images or 20epochs."),
         click.option("--train-size", type=click.IntRange(16, 1024),
                      help="Side in pixels of what the network sees in training. [default: finetune 128, others 96]"),
@@ -127,6 +131,11 @@ def _run(
         method, images, backbone=backbone_choice(given), settings=settings, random_state=seed,
         project_dir=project_dir, quiet=quiet or as_json,
     )  # fmt: skip
+    say(result, images, as_json=as_json)
+
+
+def say(result: AdaptResult, images: Path, *, as_json: bool) -> None:
+    """Print what came of a training."""
     if as_json:
         echo_json({"run": str(result.folder), **result.facts})
         return
@@ -150,6 +159,9 @@ def adapt() -> None:
     contrastive   learn without labels to tell each image from all others
     predictive    the same without comparing, for small batches
     instance      the same with one class an image, for few images
+
+    \b
+    prototypical  learn task by task: the nearest class mean
 
     \b
     check         say first whether these images suit the methods without labels
@@ -311,7 +323,7 @@ def check(
     "--budget",
     default="10m",
     show_default=True,
-    callback=_budget,
+    callback=budget_of,
     metavar="TIME",
     help="Such as 10m or 1h.",
 )

@@ -58,7 +58,7 @@ def backbone_options(command: Command) -> Command:
             click.option("--download", is_flag=True, help="Allow fetching missing timm weights."),
             click.option(
                 "--size",
-                type=click.IntRange(32, 4096),
+                type=click.IntRange(16, 4096),
                 help="Input side in pixels. [default: the weights' own]",
             ),
             click.option(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from handful.jobs.predictor import Predictor
     from handful.jobs.pretext import check_images
     from handful.jobs.shots import EPISODE_METHODS, EpisodesResult, episodes
+    from handful.jobs.testing_on_tasks import NewTasks, accuracy_on_new_classes
     from handful.jobs.training_on_tasks import adapt_on_tasks
     from handful.jobs.vectors import embed_folder
     from handful.project import ImportReport, Step, escape_cell
@@ -50,11 +51,13 @@ _HOMES = {
     "Hardware": "handful.adapt",
     "ImportReport": "handful.project",
     "Labelling": "handful.jobs.labelling",
+    "NewTasks": "handful.jobs.testing_on_tasks",
     "Predictor": "handful.jobs.predictor",
     "Question": "handful.jobs.asking",
     "Row": "handful.jobs.predicting",
     "Step": "handful.project",
     "Thresholds": "handful.jobs.fitting",
+    "accuracy_on_new_classes": "handful.jobs.testing_on_tasks",
     "adapt": "handful.jobs.adapting",
     "adapt_on_tasks": "handful.jobs.training_on_tasks",
     "as_label_studio": "handful.jobs.asking",
@@ -93,11 +96,13 @@ __all__ = [
     "Hardware",
     "ImportReport",
     "Labelling",
+    "NewTasks",
     "Predictor",
     "Question",
     "Row",
     "Step",
     "Thresholds",
+    "accuracy_on_new_classes",
     "adapt",
     "adapt_on_tasks",
     "as_label_studio",
