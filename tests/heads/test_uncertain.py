@@ -7,7 +7,13 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-from handful.heads import BootstrapEnsemble, GaussianProcess, LaplaceProbe, LinearProbe
+from handful.heads import (
+    BootstrapEnsemble,
+    DropoutProbe,
+    GaussianProcess,
+    LaplaceProbe,
+    LinearProbe,
+)
 from handful.heads.ensemble import resampled
 from handful.heads.posterior import Full, Kronecker
 from handful.heads.process import fitted_process
@@ -15,7 +21,11 @@ from handful.heads.vectors import transformed
 
 from .samples import blobs, queries, run
 
-HEADS = [GaussianProcess(), LaplaceProbe(), BootstrapEnsemble(LinearProbe(), 8)]
+HEADS = [
+    GaussianProcess(),
+    LaplaceProbe(),
+    BootstrapEnsemble(LinearProbe(), 8),
+]
 each_head = pytest.mark.parametrize("head", HEADS, ids=lambda head: type(head).__name__)
 
 
@@ -122,6 +132,42 @@ def test_many_weights_take_the_product_form():
     np.testing.assert_allclose(run(head.to_onnx(), X), head.predict_logits(X), atol=2e-4)
 
 
+def test_dropout_is_the_regression_on_many_masked_copies():
+    X, y = blobs()
+    head = DropoutProbe(0.5).fit(X, y)
+    rows = transformed(X, power=0.5).astype(np.float64)
+    masks = np.random.default_rng(0).random((4000, *rows.shape)) >= 0.5
+    copies = (2 * rows * masks).reshape(-1, rows.shape[1])
+    design = np.column_stack([copies, np.ones(len(copies))])
+    targets = np.tile((y[:, None] == head.classes_).astype(np.float64), (4000, 1))
+    theirs = np.linalg.lstsq(design, targets, rcond=None)[0]
+    ours = np.vstack([head.coef_.T, head.intercept_])
+    scale = (ours * theirs).sum() / np.square(theirs).sum()
+    np.testing.assert_allclose(ours, scale * theirs, atol=0.02 * np.abs(ours).max())
+
+
+def test_dropout_draws_one_mask_for_all_rows_and_is_centred_on_the_rule():
+    X, y = blobs()
+    head = DropoutProbe(0.2).fit(X, y)
+    draws = head.sample_proba(queries(), 400)
+    np.testing.assert_array_equal(draws, head.sample_proba(queries(), 400))
+    np.testing.assert_array_equal(draws[:, :2], head.sample_proba(queries()[:2], 400))
+    np.testing.assert_allclose(draws.sum(axis=2), 1, atol=1e-5)
+    logits = np.log(draws[..., 0] / draws[..., 1]).mean(axis=0)
+    exact = head.predict_logits(queries())
+    error = np.log(draws[..., 0] / draws[..., 1]).std(axis=0) / 20
+    assert (np.abs(logits - (exact[:, 0] - exact[:, 1])) < 4 * error + 1e-3).all()
+
+
+def test_dropout_leaves_a_row_out():
+    X, y = blobs(n_each=40)
+    head = DropoutProbe(0.2).fit(X, y)
+    for row in (0, 50):
+        keep = np.arange(len(y)) != row
+        without = DropoutProbe(0.2).fit(X[keep], y[keep]).predict_logits(X[[row]])[0]
+        np.testing.assert_allclose(head.loo_logits_[row], without, atol=0.08 * np.ptp(without))
+
+
 def test_resampling_keeps_the_classes():
     codes = np.array([2, 0, 0, 1, 0])
     rows = resampled(codes, np.random.default_rng(0))
@@ -132,6 +178,7 @@ def test_resampling_keeps_the_classes():
     ("head", "message"),
     [
         (GaussianProcess(1), "'max_inducing' .* at least 2. Got 1"),
+        (DropoutProbe(1.0), "'rate' .* below 1. Got 1.0"),
         (LaplaceProbe(-1.0), "'precision' .* above 0. Got -1.0"),
         (BootstrapEnsemble(LinearProbe(), 0), "'n_members' .* at least 1. Got 0"),
     ],

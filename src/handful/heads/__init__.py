@@ -3,6 +3,7 @@
 from handful.heads.calibration import TemperatureScaled
 from handful.heads.conformal import ConformalSets
 from handful.heads.distribution_calibration import DistributionCalibration
+from handful.heads.dropout import DropoutProbe
 from handful.heads.ensemble import BootstrapEnsemble
 from handful.heads.gaussian_process import GaussianProcess
 from handful.heads.knn import NearestNeighbours
@@ -24,17 +25,32 @@ from handful.heads.shrinkage_lda import ShrinkageLDA
 from handful.heads.simple_shot import SimpleShot
 from handful.heads.soft_kmeans import SoftKMeansPrototypes
 from handful.heads.spreading_probe import SpreadingProbe, Verdict
+from handful.heads.trans_clip import (
+    LEAST_POOL,
+    Transduction,
+    TransductiveClassifier,
+    trans_clip,
+)
 from handful.heads.transductive import UnbalancedPoolWarning
 from handful.heads.vectors import transformed
+from handful.heads.zero_shot import (
+    KnownClasses,
+    TextMap,
+    ZeroShotClassifier,
+    held_out_classes,
+)
 
 __all__ = [
+    "LEAST_POOL",
     "RULES",
     "BootstrapEnsemble",
     "ConformalSets",
     "DistributionCalibration",
+    "DropoutProbe",
     "GaussianProcess",
     "Head",
     "InnerProducts",
+    "KnownClasses",
     "KnownScorer",
     "LabelSpreading",
     "LaplaceProbe",
@@ -54,9 +70,15 @@ __all__ = [
     "SoftKMeansPrototypes",
     "SpreadingProbe",
     "TemperatureScaled",
+    "TextMap",
+    "Transduction",
+    "TransductiveClassifier",
     "UnbalancedPoolWarning",
     "Verdict",
     "WithPool",
+    "ZeroShotClassifier",
+    "held_out_classes",
     "softmax",
+    "trans_clip",
     "transformed",
 ]

@@ -80,7 +80,7 @@ class Pool:
         squares = np.einsum("ij,ij->", self.rows, self.rows, dtype=np.float64)
         self._length = float(np.sqrt(squares / len(self.rows))) or 1.0
         self.rows /= np.float32(self._length)
-        self.energy, self.axes = _principal(self.rows)
+        self.energy, self.axes = principal(self.rows)
 
     def on_axes(self, n_axes: int) -> Float32:
         """Return the rows on their first axes."""
@@ -158,7 +158,7 @@ def _transformed_in_blocks(*parts: Array) -> Float32:
     return out
 
 
-def _principal(rows: Float32) -> tuple[Float64, Float32]:
+def principal(rows: Float32) -> tuple[Float64, Float32]:
     """Return squared singular values [r] and right singular vectors [d, r] of rows."""
     wide = rows.shape[0] < rows.shape[1]
     gram = rows @ rows.T if wide else rows.T @ rows
