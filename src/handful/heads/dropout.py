@@ -133,12 +133,12 @@ class DropoutProbe(LogitsClassifierMixin, BaseEstimator):
         rows = transformed(checked_query(self, X), power=_POWER)
         random = stream(random_state, "dropout")
         out = np.empty((n_samples, len(rows), len(self.classes_)), np.float32)
-        for member in out:
-            kept = random.random(rows.shape[1], np.float32) >= self.rate_
-            weight = self.coef_.T * (kept / np.float32(1 - self.rate_))[:, None]
+        for member in range(n_samples):
+            kept = random.random((rows.shape[1], 1), np.float32) >= self.rate_
+            weight = self.coef_.T * kept / np.float32(1 - self.rate_)
             for start in range(0, len(rows), BLOCK):
                 block = slice(start, start + BLOCK)
-                member[block] = softmax(rows[block] @ weight + self.intercept_)
+                out[member, block] = softmax(rows[block] @ weight + self.intercept_)
         return out
 
     def to_onnx(self) -> onnx.ModelProto:
