@@ -54,9 +54,25 @@ class Model:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+MAML = {
+    "inner_steps": 2,
+    "first_order": True,
+    "batch_norm": "transductive",
+}  # as the paper's code normalises
 MODELS = {
     "prototypical, 1 shot": Model("prototypical", ((5, 1), (20, 1)), 3000, 20_000, way=60),
     "prototypical, 5 shots": Model("prototypical", ((5, 5), (20, 5)), 1800, 20_000, way=60, shot=5),
+    "matching": Model("matching", ((5, 1), (20, 1)), 3000, 100_000, way=60),
+    "relation": Model("relation", ((5, 1), (20, 1)), 3000, 500_000, way=20, backbone="conv4_maps"),
+    "maml, 1 shot": Model(
+        "maml", ((5, 1),), 1800, 40_000, way=5, backbone="conv4_strides", options=MAML
+    ),
+    "maml, 5 shots": Model(
+        "maml", ((5, 5),), 1000, 40_000, way=5, shot=5, backbone="conv4_strides", options=MAML
+    ),
+    "reptile": Model(
+        "reptile", ((5, 1),), 2000, 100_000, way=5, query=14, backbone="conv4_strides"
+    ),
 }
 # what the paper says and what independent runs commonly reach, in percent
 PUBLISHED = {

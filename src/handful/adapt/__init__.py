@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from handful.adapt.cut_table import CutReport
     from handful.adapt.episodic.episodes import Episodes, Shape
     from handful.adapt.episodic.evaluation import Validation, task_accuracies
+    from handful.adapt.episodic.maml import Maml
+    from handful.adapt.episodic.matching import Matching
     from handful.adapt.episodic.prototypical import Prototypical
+    from handful.adapt.episodic.relation import Relation
+    from handful.adapt.episodic.reptile import Reptile
     from handful.adapt.episodic.saved import load_method, new_method, save_method
     from handful.adapt.feeding import TrainingData
     from handful.adapt.finetune import FineTune, FineTuning, probe_head
@@ -43,14 +47,18 @@ _HOMES = {
     "FineTune": "handful.adapt.finetune",
     "FineTuning": "handful.adapt.finetune",
     "Instance": "handful.adapt.selfsupervised.instance",
+    "Maml": "handful.adapt.episodic.maml",
     "Marked": "handful.adapt.semisupervised.consistency",
     "Masked": "handful.adapt.selfsupervised.masked",
+    "Matching": "handful.adapt.episodic.matching",
     "Network": "handful.adapt.network",
     "Noise": "handful.adapt.semisupervised.noisy_student",
     "NoisyStudent": "handful.adapt.semisupervised.noisy_student",
     "Pixels": "handful.adapt.pixels",
     "Predictive": "handful.adapt.selfsupervised.predictive",
     "Prototypical": "handful.adapt.episodic.prototypical",
+    "Relation": "handful.adapt.episodic.relation",
+    "Reptile": "handful.adapt.episodic.reptile",
     "Rotation": "handful.adapt.selfsupervised.rotation",
     "School": "handful.adapt.semisupervised.noisy_student",
     "Shape": "handful.adapt.episodic.episodes",
@@ -91,8 +99,10 @@ __all__ = [
     "FineTuning",
     "Hardware",
     "Instance",
+    "Maml",
     "Marked",
     "Masked",
+    "Matching",
     "Network",
     "Noise",
     "NoisyStudent",
@@ -100,6 +110,8 @@ __all__ = [
     "Predictive",
     "Prototypical",
     "Recipe",
+    "Relation",
+    "Reptile",
     "Rotation",
     "School",
     "Shape",

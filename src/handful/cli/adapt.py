@@ -162,6 +162,10 @@ def adapt() -> None:
 
     \b
     prototypical  learn task by task: the nearest class mean
+    matching      the same: a vote of the images given
+    relation      the same: a learned comparison
+    maml          the same: where a few gradient steps should begin
+    reptile       the same, at less cost
 
     \b
     check         say first whether these images suit the methods without labels

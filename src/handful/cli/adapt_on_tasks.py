@@ -98,3 +98,94 @@ def _run(
 def prototypical(images: Path, **given: Any) -> None:
     """Learn task by task: the nearest class mean is right (Prototypical networks)."""
     _run("prototypical", images, {}, **given)
+
+
+@adapt.command()
+@_common(way=20, query=5)
+@click.option(
+    "--full-context", is_flag=True, help="Let support and queries read the whole support (LSTMs)."
+)
+@click.option("--temperature", type=click.FloatRange(0, min_open=True),
+              help="Divides cosines; the paper's is 1. [default: learned]")  # fmt: skip
+def matching(images: Path, full_context: bool, temperature: float | None, **given: Any) -> None:
+    """Learn task by task: a vote of the images given (Matching networks)."""
+    own = {"full_context": full_context, "temperature": temperature}
+    _run("matching", images, own, **given)
+
+
+@adapt.command()
+@_common(way=20, query=5, backbone="conv4_maps")
+def relation(images: Path, **given: Any) -> None:
+    """Learn task by task how to compare maps (Relation networks).
+
+    The exported backbone lacks the comparison, which is beside it in method.safetensors.
+    """
+    _run("relation", images, {}, **given)
+
+
+_batch_norm = click.option(
+    "--batch-norm", type=click.Choice(["inductive", "transductive", "running"]), default="inductive", show_default=True,
+    help="Whose statistics normalise what is asked: of the images given, of all that are asked together, or of "
+    "pretraining.")  # fmt: skip
+
+
+@adapt.command()
+@_common(way=5, query=5, backbone="conv4_strides")
+@click.option(
+    "--inner-steps",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="On the images given.",
+)
+@click.option("--inner-rate", type=click.FloatRange(0, min_open=True), default=0.4, show_default=True,
+              help="Rate of these steps.")  # fmt: skip
+@click.option(
+    "--test-steps", type=click.IntRange(1), help="Steps when it is used. [default: --inner-steps]"
+)
+@click.option("--first-order", is_flag=True, help="Cheaper: no gradients of gradients.")
+@click.option("--anil", is_flag=True, help="Only the last layer takes the inner steps.")
+@_batch_norm
+def maml(
+    images: Path, inner_steps: int, inner_rate: float, test_steps: int | None, first_order: bool, anil: bool,
+    batch_norm: str, **given: Any,
+) -> None:  # fmt: skip
+    """Learn task by task where a few gradient steps should begin (MAML, ANIL).
+
+    The exported backbone is the beginning; adapting it to a task is done in Python.
+    """
+    own = {"inner_steps": inner_steps, "inner_rate": inner_rate, "test_steps": test_steps,
+           "first_order": first_order, "anil": anil, "batch_norm": batch_norm}  # fmt: skip
+    _run("maml", images, own, **given)
+
+
+@adapt.command()
+@_common(way=5, query=14, backbone="conv4_strides")
+@click.option(
+    "--inner-steps",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="On each training task.",
+)
+@click.option(
+    "--inner-batch",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Images of these steps.",
+)
+@click.option("--inner-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True,
+              help="Rate of these steps.")  # fmt: skip
+@click.option(
+    "--test-steps",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
+    help="Steps when it is used.",
+)
+@_batch_norm
+def reptile(images: Path, **given: Any) -> None:
+    """Learn task by task, towards where training on each task leads (Reptile)."""
+    names = ("inner_steps", "inner_batch", "inner_rate", "test_steps", "batch_norm")
+    _run("reptile", images, {name: given.pop(name) for name in names}, **given)

@@ -9,8 +9,14 @@ from typing import Any
 from handful.adapt import Budget, Hardware, Recipe
 from handful.core import did_you_mean
 
+_ADAM = Recipe(steps=1, batch_size=1, rate=2e-3, weight_decay=0.0, ema=0.99)
 _RECIPES = {
-    "prototypical": Recipe(steps=1, batch_size=1, rate=2e-3, weight_decay=0.0, ema=0.99),
+    "prototypical": _ADAM,
+    "matching": _ADAM,
+    "relation": _ADAM,
+    "maml": replace(_ADAM, batch_size=16),
+    # its gradient is the way to where the tasks' own training led, which is gone in part
+    "reptile": replace(_ADAM, batch_size=5, optimizer="sgd", rate=0.1, clip=None),
 }
 _RATE_ON = 1e-4  # where pretrained weights go on learning
 

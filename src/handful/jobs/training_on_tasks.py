@@ -36,8 +36,12 @@ from handful.report import training_plot
 if TYPE_CHECKING:
     from handful.adapt import Episodes, Network, Recipe, TrainingData
 
-_CHOOSING, _MEASURING = 300, 600  # tasks
-_RANDOM = ("conv4", "conv4_maps")  # backbones without pretrained weights
+_TASKS = {
+    True: (300, 600),
+    False: (100, 200),
+}  # that choose and measure; fewer where each is trained on
+_QUERIES = 5  # of a class in them
+_RANDOM = ("conv4", "conv4_maps", "conv4_strides")  # backbones without pretrained weights
 _FLAT = 1e-3  # smallest standard deviation of a colour
 
 
@@ -173,9 +177,10 @@ class TaskRun:
         episodes = self._episodes(self.roles.train)
         episodes.check(method.shape, "to train on", self.roles.train)
         colours = (self.network.mean, self.network.std)
-        chosen_on = self._validation(self.roles.choose, _CHOOSING, 1)
+        choosing, measuring = _TASKS[method.per_image]
+        chosen_on = self._validation(self.roles.choose, choosing, 1)
         look = Validation(*chosen_on, *colours, self.folder)
-        measured_on = self._validation(self.roles.measure, _MEASURING, 2)
+        measured_on = self._validation(self.roles.measure, measuring, 2)
         before = task_accuracies(method, *measured_on, *colours)
         data = self._data(episodes, [self.images[row].hash for row in rows], codes)
         recipe = train(
@@ -220,7 +225,12 @@ class TaskRun:
         way = min(settings.validation_way, int(episodes.codes.max()) + 1)
         labels = np.array([f"class {code}" for code in episodes.codes])
         tasks = sample_episodes(
-            labels, way, settings.shot, settings.query, n_tasks, 2 * self.random_state + seed
+            labels,
+            way,
+            settings.shot,
+            min(settings.query, _QUERIES),
+            n_tasks,
+            2 * self.random_state + seed,
         )
         return episodes, tasks
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -42,6 +43,23 @@ class Episodic(nn.Module):
     def scores(self, support: Tensor, query: Tensor) -> Tensor:
         """Return logits [t, q, way] of query features [t, q, …] for support features [t, way, shot, …]."""
         raise NotImplementedError
+
+    def adapt_to(self, support: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return what gives logits [n, way] of images [n, 3, s, s] for one task.
+
+        Parameters
+        ----------
+        support : Tensor of shape (way, shot, 3, s, s)
+            Normalised, as the network takes images. The method itself does not change.
+        """
+        with torch.no_grad():
+            given = self.features(support.flatten(0, 1)).unflatten(0, support.shape[:2])[None]
+
+        def logits(images: Tensor) -> Tensor:
+            with torch.no_grad():
+                return self.scores(given, self.features(images)[None])[0]
+
+        return logits
 
     def loss(self, scores: Tensor, answers: Tensor) -> Tensor:
         """Return the loss of logits [t, q, way] for the places of the right classes [t, q]."""

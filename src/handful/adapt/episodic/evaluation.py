@@ -20,6 +20,8 @@ from handful.core import AdaptError, Float64, Int, write_atomically
 from handful.measure import Tasks
 
 _BATCH = 256  # images
+_PAIRS = 2**14  # of query and class that are compared at once
+_AT_ONCE = 1024  # images of tasks that are trained on
 BEST = "best.safetensors"
 
 
@@ -52,7 +54,8 @@ def task_accuracies(
     with evaluation(method), torch.no_grad():
         features = _features(method, episodes, rows, mean, std) if method.per_image else None
         found = []
-        step = max(1, _BATCH * 16 // place.shape[1]) if method.per_image else 16
+        pairs = tasks.query.shape[1] * tasks.support.shape[1]
+        step = max(1, _PAIRS // pairs if method.per_image else _AT_ONCE // place.shape[1])
         for start in range(0, len(tasks), step):
             own = place[start : start + step]
             if features is None:

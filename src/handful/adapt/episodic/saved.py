@@ -14,13 +14,23 @@ import torch
 
 from handful.adapt.episodic.episodes import Shape
 from handful.adapt.episodic.episodic import Episodic
+from handful.adapt.episodic.maml import Maml
+from handful.adapt.episodic.matching import Matching
 from handful.adapt.episodic.prototypical import Prototypical
+from handful.adapt.episodic.relation import Relation
+from handful.adapt.episodic.reptile import Reptile
 from handful.adapt.network import Network, load_network
 from handful.core import AdaptError, did_you_mean, write_atomically
 
 _FILE = "method.safetensors"
 _KEY = "handful.episodic"
-METHODS: Mapping[str, Any] = {"prototypical": Prototypical}
+METHODS: Mapping[str, Any] = {
+    "prototypical": Prototypical,
+    "matching": Matching,
+    "relation": Relation,
+    "maml": Maml,
+    "reptile": Reptile,
+}
 """The methods by their names on the command line."""
 
 
