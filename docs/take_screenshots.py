@@ -1,7 +1,9 @@
-"""Take the pictures of the labelling page that the documentation shows.
+"""Take the pictures that the documentation shows.
 
 ``python docs/take_screenshots.py`` writes handwritten digits into a temporary folder, serves
 them with ``handful label``, labels some in a real Chromium and writes ``docs/images/label-*.png``.
+``python docs/take_screenshots.py report.html`` writes the head of a report into
+``docs/images/report.png`` instead.
 It needs the extra ``test`` and a Chromium (``HANDFUL_CHROMIUM``, by default /usr/bin/chromium).
 """
 
@@ -27,6 +29,7 @@ CHROMIUM = os.environ.get("HANDFUL_CHROMIUM", "/usr/bin/chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 N_DIGITS, N_LABELS = 500, 130
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+REPORT = {"width": 1200, "height": 1420}
 MOST_BYTES = 150_000
 
 
@@ -76,8 +79,8 @@ def shot(page: Any, name: str) -> None:
     """Write a picture of what the window shows, of at most 256 colours."""
     page.wait_for_timeout(400)
     picture = Image.open(io.BytesIO(page.screenshot()))
-    path = IMAGES / f"label-{name}.png"
-    colours = picture.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE)
+    path = IMAGES / f"{name}.png"
+    colours = picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=3)
     colours.save(path, optimize=True)
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size} bytes.")
@@ -108,12 +111,12 @@ def label(page: Any, truth: dict[str, str], n: int) -> None:
 
 def in_every_look(page: Any, name: str) -> None:
     """Take a view in light and dark colours, and on a telephone."""
-    shot(page, f"{name}-light")
+    shot(page, f"label-{name}-light")
     page.emulate_media(color_scheme="dark")
-    shot(page, f"{name}-dark")
+    shot(page, f"label-{name}-dark")
     page.emulate_media(color_scheme="light")
     page.set_viewport_size(NARROW)
-    shot(page, f"{name}-narrow")
+    shot(page, f"label-{name}-narrow")
     page.set_viewport_size(WIDE)
 
 
@@ -121,6 +124,15 @@ def until_suggested(page: Any, truth: dict[str, str]) -> None:
     """Go on to an image with a suggestion."""
     while not page.locator(".choice[aria-current]").count():
         label(page, truth, 1)
+
+
+def until_a_grid(page: Any, truth: dict[str, str]) -> None:
+    """Ask for a grid; a blind audit may come before it."""
+    page.keyboard.press("g")
+    page.wait_for_timeout(2000)
+    while not page.locator(".tile").count():
+        label(page, truth, 1)
+        page.wait_for_timeout(500)
 
 
 def dialogs(page: Any) -> None:
@@ -165,8 +177,20 @@ def exported(page: Any) -> None:
     page.keyboard.press("Escape")
 
 
-def main() -> None:
-    """Take all pictures."""
+def report(html: Path) -> None:
+    """Take the head of a report."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        page = browser.new_page(viewport=REPORT, color_scheme="light")
+        page.goto(html.resolve().as_uri())
+        shot(page, "report")
+        browser.close()
+
+
+def labelling() -> None:
+    """Take all pictures of the labelling page."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
@@ -190,8 +214,7 @@ def main() -> None:
             disagreement(page, other)
             dialogs(page)
             exported(page)
-            page.keyboard.press("g")
-            page.locator(".tile").first.wait_for()
+            until_a_grid(page, truth)
             for key in ("x", "ArrowLeft", "ArrowLeft", "1", "ArrowUp"):
                 page.keyboard.press(key)
             in_every_look(page, "grid")
@@ -204,4 +227,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        report(Path(sys.argv[1]))
+    else:
+        labelling()

@@ -2,7 +2,7 @@ import pytest
 
 from handful.core import Estimate
 from handful.report.facts import read_facts
-from handful.report.headline import headline, held_out_sentence
+from handful.report.headline import headline, held_out_sentence, unlabelled_sentence
 
 
 def of(value, low, high, **more):
@@ -55,3 +55,17 @@ def test_the_test_split_agrees_or_not(report, number, value, word):
 def test_a_test_split_without_a_number(report, number):
     facts = read_facts(report() | {"test": {"n": 0, "accuracy": number(None)}})
     assert held_out_sentence(facts) == "The test split says nothing: One label a class."
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((0.05, 0.01, 0.09), "They help."),
+        ((0.01, -0.05, 0.07), "too few to tell that from luck"),
+        ((-0.05, -0.09, -0.01), "They harm"),
+    ],
+)
+def test_unlabelled_images_are_said_to_help_only_where_that_is_shown(gain, said):
+    pool = {"there": 300, "n": 300, "used": True, "gain": Estimate(*gain, 50, "gain", "").as_dict()}
+    sentence = unlabelled_sentence(of(0.8, 0.7, 0.9, unlabelled=pool).unlabelled)
+    assert said in sentence and f"{100 * gain[0]:+.1f} points" in sentence

@@ -168,6 +168,7 @@ def test_one_image_every_key(serve, visit, pixels):
     server = serve()
     page = visit(server.address)
     assert labelled(page) == 0
+    assert page.locator(".choice.another").inner_text().endswith("The first class")
     first = shown(page)
     press(page, "1")  # no class yet: nothing happens
     assert shown(page) == first

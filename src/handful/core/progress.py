@@ -45,6 +45,7 @@ class Progress:
     ) -> None:
         self.what, self.total, self.unit, self.quiet, self.every = what, total, unit, quiet, every
         self.done, self._note = 0, ""
+        self._told = 0  # steps that the last line told of
 
     def __enter__(self) -> Progress:
         self._start = self._said = time.monotonic()
@@ -72,15 +73,17 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif not self.quiet and self.total and self.done:
+        elif not self.quiet and self.total and self.done > self._told:
             self._say()
 
     def _say(self) -> None:
+        self._told = self.done
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = self.done / seconds
+        speed = f"{rate:.{0 if rate >= 10 else 1}f} {self.unit}/s"
         note = f", {self._note}" if self._note else ""
         sys.stderr.write(
-            f"{self.what}: {self.done}/{self.total} {self.unit}, {rate:.0f} {self.unit}/s, {seconds:.1f} s{note}\n"
+            f"{self.what}: {self.done}/{self.total} {self.unit}, {speed}, {seconds:.1f} s{note}\n"
         )
         sys.stderr.flush()
 

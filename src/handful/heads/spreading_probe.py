@@ -287,8 +287,8 @@ def _verdict(
     right, probe_right = (float((each.argmax(axis=1) == truth).mean()) for each in (ours, plain))
     effect = "do harm" if gain + half < 0 else "help" if gain - half > 0 else "make no clear change"
     reason = (
-        f"Unlabelled images {effect} on {len(rows)} labelled ones held out: {right:.0%} right with them, "
-        f"{probe_right:.0%} without; probability of the true class {100 * gain:+.1f} points "
+        f"Unlabelled images {effect} on {len(rows)} labelled ones held out: {100 * right:.0f} % right with "
+        f"them, {100 * probe_right:.0f} % without; probability of the true class {100 * gain:+.1f} points "
         f"(90 % interval {100 * (gain - half):+.1f} to {100 * (gain + half):+.1f})"
         f"{_strangers(alike, foreign)}; {_CHOSEN[kept]}."
     )

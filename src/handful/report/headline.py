@@ -166,7 +166,10 @@ def unlabelled_sentence(pool: Unlabelled | None) -> str:
     points = ""
     if gain.is_measured:
         low, high = 100 * gain.low, 100 * gain.high
-        points = f" Accuracy changes by {100 * gain.value:+.1f} points ({low:+.1f} to {high:+.1f})."
+        points = (
+            f" On the same folds accuracy changes by {100 * gain.value:+.1f} points "
+            f"({low:+.1f} to {high:+.1f})."
+        )
     n = plural(pool.n, "unlabelled image")
     if not pool.used:
         return f"{n} did not help here, so the model learns from the labels alone.{points}"
@@ -174,5 +177,10 @@ def unlabelled_sentence(pool: Unlabelled | None) -> str:
         return (
             f"The model learns from {n} too. What they brought cannot be measured on these labels."
         )
-    said = {True: "They help.", False: "That is no more than luck can do."}[gain.low > 0]
+    if gain.low > 0:
+        said = "They help."
+    elif gain.high < 0:
+        said = "They harm: use another --method."
+    else:
+        said = "The labels are too few to tell that from luck."
     return f"The model learns from {n} too.{points} {said}"

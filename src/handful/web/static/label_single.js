@@ -46,7 +46,8 @@ function bar(share) {
 }
 
 function more(classes, openBox) {
-  const many = classes.length > MOST_BUTTONS ? `One of ${classes.length} classes, or a new one` : "Another class";
+  const few = classes.length ? "Another class" : "The first class";
+  const many = classes.length > MOST_BUTTONS ? `One of ${classes.length} classes, or a new one` : few;
   const button = make("button", { type: "button", class: "choice another" }, make("kbd", {}, "c"), make("span", {}, many));
   button.addEventListener("click", openBox);
   return button;
