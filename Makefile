@@ -1,18 +1,22 @@
 # make demo   install into .venv and run the main job on packaged images
-# make test   install into .venv and run the tests
+# make test   install into .venv and run the tests, but those marked slow
+# make slow   the slow ones: kills, full disks, browsers
 # make check  what CI checks beside the tests: lint, types, room order, documentation
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test slow check clean
 
 demo: $(VENV)/.core
 	$(BIN)/handful demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
