@@ -20,7 +20,7 @@ def test_within_one_standard_error_the_preferred_is_taken():
     rich[2] = 1.0
     choice = choose({"simple": simple, "rich": rich}, inflation=1.25)
     assert choice.name == "simple"
-    assert choice.why.startswith("No winner: the paired interval against rich overlaps zero.")
+    assert choice.why.startswith("No winner among simple, rich: the paired intervals overlap zero.")
 
 
 def test_beyond_one_error_but_within_the_interval_ships_the_better_and_names_no_winner():

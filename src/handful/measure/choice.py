@@ -141,6 +141,6 @@ def _why(names: Sequence[str], chosen: str, differences: Mapping[str, Estimate])
     beaten = [name for name in differences if name not in open_]
     also = f"; it beats {listed(beaten)}" if beaten else ""
     return (
-        f"No winner: the paired interval against {listed(open_)} overlaps zero. "
+        f"No winner among {listed([chosen, *open_])}: the paired intervals overlap zero. "
         f"{chosen} is {place} within one standard error of the best{also}."
     )
