@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from handful.backbones.catalogue import DEFAULT, Entry, catalogue, load_backbone
+from handful.backbones.imagenet import ClassTexts, imagenet_texts
+from handful.backbones.minilm import MiniLM, packaged_text
 from handful.backbones.onnx import OnnxBackbone, load_onnx, session
 from handful.backbones.onnx_files import parse_onnx
 from handful.backbones.packaged import cache_folder, packaged, packaged_classifier
@@ -27,14 +29,17 @@ __all__ = [
     "DEFAULT",
     "Backbone",
     "BackboneSpec",
+    "ClassTexts",
     "Classifier",
     "Entry",
+    "MiniLM",
     "OnnxBackbone",
     "TextEncoder",
     "TorchBackbone",
     "cache_folder",
     "catalogue",
     "from_torch",
+    "imagenet_texts",
     "is_saved",
     "load_backbone",
     "load_module",
@@ -43,6 +48,7 @@ __all__ = [
     "load_timm",
     "packaged",
     "packaged_classifier",
+    "packaged_text",
     "parse_onnx",
     "resize_input",
     "save_backbone",

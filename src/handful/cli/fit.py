@@ -30,6 +30,19 @@ from handful.cli.options import (
     help="The model file, replaced if there. [default: model.handful, not replaced if of another folder]",
 )
 @click.option(
+    "--classes",
+    metavar="A,B,C|FILE.toml",
+    help="Classes by name, with prompts and descriptions in a file. Without any label the classifier is made "
+    "from the names and its accuracy predicted; with some, names and labels are blended.",
+)
+@click.option(
+    "--template",
+    "templates",
+    multiple=True,
+    metavar="TEXT",
+    help="How to speak of a class, with {} for its name. Repeatable. [default: '{}', 'a photo of a {}']",
+)
+@click.option(
     "--method",
     type=click.Choice(METHODS),
     default="auto",
@@ -57,21 +70,25 @@ from handful.cli.options import (
 @json_option
 @quiet_option
 def fit(
-    images: Path, output: Path, method: str, max_unknown: float, max_miss: tuple[str, float] | None, seed: int,
-    project_dir: Path | None, as_json: bool, quiet: bool, **backbone: Any,
+    images: Path, output: Path, classes: str | None, templates: tuple[str, ...], method: str,
+    max_unknown: float, max_miss: tuple[str, float] | None, seed: int, project_dir: Path | None,
+    as_json: bool, quiet: bool, **backbone: Any,
 ) -> None:  # fmt: skip
     """Make a classifier from a folder.
 
-    IMAGES is a folder of class folders. New images are embedded, the methods compared, the
-    accuracy measured with an interval, and one model file written. Run it again after labelling
-    more: only what changed is computed.
+    IMAGES is a folder of class folders, or any folder with --classes. New images are embedded, the
+    methods compared, the accuracy measured with an interval, and one model file written. Run it
+    again after labelling more: only what changed is computed.
     """
     from handful.cli.printing import print_summary
-    from handful.jobs import Thresholds
+    from handful.jobs import Thresholds, read_classes
     from handful.jobs import fit as job
 
+    if templates and classes is None:
+        raise click.UsageError("--template goes with --classes.")
     result = job(
-        images, output, method=method, backbone=backbone_choice(backbone), thresholds=Thresholds(max_unknown, max_miss),
+        images, output, classes=read_classes(classes, templates) if classes is not None else None,
+        method=method, backbone=backbone_choice(backbone), thresholds=Thresholds(max_unknown, max_miss),
         random_state=seed, project_dir=project_dir, quiet=quiet or as_json,
     )  # fmt: skip
     if as_json:

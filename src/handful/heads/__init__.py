@@ -29,7 +29,7 @@ from handful.heads.trans_clip import (
     LEAST_POOL,
     Transduction,
     TransductiveClassifier,
-    trans_clip,
+    transduce,
 )
 from handful.heads.transductive import UnbalancedPoolWarning
 from handful.heads.vectors import transformed
@@ -79,6 +79,6 @@ __all__ = [
     "ZeroShotClassifier",
     "held_out_classes",
     "softmax",
-    "trans_clip",
+    "transduce",
     "transformed",
 ]

@@ -59,6 +59,22 @@ class TemperatureScaled(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator
     def __init__(self, head: Any) -> None:
         self.head = head
 
+    @classmethod
+    def at(cls, head: Any, temperature: float) -> Self:
+        """Return a fitted head at a temperature that was found otherwise.
+
+        Parameters
+        ----------
+        head : classifier
+            Fitted; it is not cloned.
+        temperature : float
+            Above 0.
+        """
+        scaled = cls(head)
+        scaled.head_, scaled.temperature_ = head, temperature
+        scaled.classes_, scaled.n_features_in_ = head.classes_, head.n_features_in_
+        return scaled
+
     def fit(self, X: Array, y: Array) -> Self:
         """Fit the head, then the temperature.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from handful.jobs.adapting import AdaptResult, adapt
     from handful.jobs.asking import Question, as_label_studio, next_images
     from handful.jobs.backbone import BackboneChoice
+    from handful.jobs.class_texts import ClassTexts, read_classes
     from handful.jobs.cutting import CutResult, cut
     from handful.jobs.demonstration import DemoOutcome, demo
     from handful.jobs.diagnosis import doctor, list_backbones
@@ -42,6 +43,7 @@ _HOMES = {
     "Adaptation": "handful.jobs.adaptation",
     "BackboneChoice": "handful.jobs.backbone",
     "Budget": "handful.adapt",
+    "ClassTexts": "handful.jobs.class_texts",
     "CutResult": "handful.jobs.cutting",
     "DemoOutcome": "handful.jobs.demonstration",
     "EPISODE_METHODS": "handful.jobs.shots",
@@ -75,6 +77,7 @@ _HOMES = {
     "list_backbones": "handful.jobs.diagnosis",
     "next_images": "handful.jobs.asking",
     "predict": "handful.jobs.predicting",
+    "read_classes": "handful.jobs.class_texts",
     "read_report": "handful.jobs.folder",
     "status": "handful.jobs.folder",
     "summary_table": "handful.report",
@@ -88,6 +91,7 @@ __all__ = [
     "Adaptation",
     "BackboneChoice",
     "Budget",
+    "ClassTexts",
     "CutResult",
     "DemoOutcome",
     "EpisodesResult",
@@ -120,6 +124,7 @@ __all__ = [
     "list_backbones",
     "next_images",
     "predict",
+    "read_classes",
     "read_report",
     "status",
     "summary_table",

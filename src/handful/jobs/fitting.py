@@ -12,18 +12,28 @@ import numpy as np
 
 from handful import __version__
 from handful.bundle import Bundle, save_bundle
-from handful.core import BundleError, Estimate, ProjectError, stream
+from handful.core import BundleError, Estimate, Float32, ProjectError, stream
 from handful.heads import KnownScorer
 from handful.images import decode
 from handful.jobs.adapted import run_of, without_seen_tests
 from handful.jobs.backbone import BackboneChoice
+from handful.jobs.class_texts import ClassTexts
 from handful.jobs.labelled import Labelled, check_labels, load_labelled
 from handful.jobs.measuring import SETS_ALPHA, Measured, measure
 from handful.jobs.methods import POOLED, check_method
 from handful.jobs.reporting import as_json, build_report, strip_names, write_run
 from handful.jobs.unlabelled import UnlabelledPool, pool_of, unlabelled_facts, with_pool
 from handful.jobs.workspace import Workspace, open_workspace, project_number
+from handful.jobs.zero_shot import (
+    ZERO_SHOT,
+    has_labels,
+    refuse_threshold,
+    tested_images,
+    text_model,
+    zero_shot_facts,
+)
 from handful.measure import Fold
+from handful.project import Image
 
 _OUTPUT = "model.handful"
 _VERIFIED = 16  # real images on which the bundle is compared with Python
@@ -70,10 +80,11 @@ class FitResult:
         return Estimate.from_dict(self.report["accuracy"])
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
     images: Path | str,
     output: Path | str | None = None,
     *,
+    classes: ClassTexts | None = None,
     method: str = "auto",
     backbone: BackboneChoice | None = None,
     thresholds: Thresholds | None = None,
@@ -90,6 +101,10 @@ def fit(
     output : Path or str, optional
         The model file, replaced when there is one; by default ``model.handful``
         here, which is not replaced when it was made from another folder.
+    classes : ClassTexts, optional
+        The classes by name (`handful.jobs.read_classes`). Without any label the classifier is made
+        from their texts, and its accuracy is predicted, not measured; with some, texts and labels
+        are blended.
     method : str, default="auto"
         ``"linear_probe"``, ``"prototypes"``, ``"nearest_neighbours"``, or one that learns
         from unlabelled images too: ``"spreading_probe"``, ``"label_spreading"``,
@@ -114,7 +129,7 @@ def fit(
     Raises
     ------
     ProjectError
-        If there is no image or no label.
+        If there is no image, or no label and no ``classes``.
     BackboneError, StoreError, BundleError
         As their names say; the message says what to do.
     """
@@ -124,11 +139,13 @@ def fit(
     start = time.perf_counter()
     path = Path(output or _OUTPUT)
     opened = open_workspace(
-        Path(images), choice, needs_labels=True, project_dir=project_dir, quiet=quiet
+        Path(images), choice, needs_labels=classes is None, project_dir=project_dir, quiet=quiet
     )  # fmt: skip
     with opened as work:
         if output is None:
             _refuse_foreign(path, work)
+        if classes is not None and not has_labels(work):
+            return _by_names(work, path, classes, limits, random_state, start)
         with work.timed("near-duplicates"):
             labelled = load_labelled(work, quiet=quiet)
         check_labels(labelled, limits.max_miss[0] if limits.max_miss else None)
@@ -154,14 +171,63 @@ def fit(
         )
         facts = unlabelled_facts(pool, verdict, labelled, measured, head, name)
         report["unlabelled"] = as_json(facts)
-        work.seconds["total"] = round(time.perf_counter() - start, 3)
-        report["seconds"] = dict(work.seconds)
-        save_bundle(
-            path, backbone=work.backbone, head=head, known=known, info=_facts(work, report, labelled, measured, name),
-            report=strip_names(report), images=_some_images(work, labelled, random_state),
-        )  # fmt: skip
-        page, data = write_run(work, report)
-        return FitResult(path, page, data, report)
+        made = _Made(head, known, name, labelled.X[train], labelled.images)
+        return _written(work, path, made, report, measured, start)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A fitted model, the vectors that are usual for it, and images to verify its file on."""
+
+    head: Any
+    known: KnownScorer
+    method: str
+    X: Float32
+    images: list[Image]
+
+
+def _by_names(
+    work: Workspace,
+    path: Path,
+    classes: ClassTexts,
+    limits: Thresholds,
+    random_state: int,
+    start: float,
+) -> FitResult:
+    """Make the classifier of the classes' texts; labels of the test split alone measure it."""
+    refuse_threshold(limits.max_miss)
+    with work.timed("texts"):
+        model = text_model(work, classes, random_state)
+    with work.timed("fit"):
+        known = KnownScorer(limits.max_unknown).fit(model.pool)
+    nothing = Measured()
+    tested = tested_images(work, classes)
+    report = build_report(
+        work, tested, model.head, known, nothing, method=ZERO_SHOT, random_state=random_state
+    )
+    report |= as_json(zero_shot_facts(model))
+    made = _Made(model.head, known, ZERO_SHOT, model.pool, work.images)
+    return _written(work, path, made, report, nothing, start)
+
+
+def _written(
+    work: Workspace,
+    path: Path,
+    made: _Made,
+    report: dict[str, Any],
+    measured: Measured,
+    start: float,
+) -> FitResult:
+    """Write the model file and the report."""
+    work.seconds["total"] = round(time.perf_counter() - start, 3)
+    report["seconds"] = dict(work.seconds)
+    save_bundle(
+        path, backbone=work.backbone, head=made.head, known=made.known,
+        info=_facts(work, report, made, measured), report=strip_names(report),
+        images=_some_images(work, made.images, report["random_state"]),
+    )  # fmt: skip
+    page, data = write_run(work, report)
+    return FitResult(path, page, data, report)
 
 
 def _pool(
@@ -200,9 +266,9 @@ def _refuse_foreign(path: Path, work: Workspace) -> None:
 
 
 def _facts(
-    work: Workspace, report: dict[str, Any], data: Labelled, measured: Measured, method: str
+    work: Workspace, report: dict[str, Any], made: _Made, measured: Measured
 ) -> dict[str, Any]:
-    X = data.X[~data.is_test].astype(np.float64)
+    X = made.X.astype(np.float64)
     rounded = {"mean": X.mean(axis=0), "std": X.std(axis=0)}
     thresholds: dict[str, Any] = {}
     if measured.point:
@@ -219,7 +285,7 @@ def _facts(
         "handful": __version__,
         "project": project_number(work.project),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "method": method,
+        "method": made.method,
         "accuracy": report["accuracy"],
         "thresholds": thresholds,
         "reference": {
@@ -229,6 +295,6 @@ def _facts(
     }
 
 
-def _some_images(work: Workspace, data: Labelled, random_state: int) -> Any:
-    rows = stream(random_state, "verify").permutation(len(data.images))[:_VERIFIED]
-    return np.stack([decode(data.images[row].path, work.backbone.spec.preprocess) for row in rows])
+def _some_images(work: Workspace, images: list[Image], random_state: int) -> Any:
+    rows = stream(random_state, "verify").permutation(len(images))[:_VERIFIED]
+    return np.stack([decode(images[row].path, work.backbone.spec.preprocess) for row in rows])

@@ -25,6 +25,7 @@ from handful.measure.pretraining import pretraining_overlap
 from handful.measure.semantic import prototype_distances, read_taxonomy, taxonomy_distances
 from handful.measure.tasks import Tasks
 from handful.measure.validation import MethodFigures, Validation, held_out_folds, validate
+from handful.measure.zero_shot import Forecast, forecast_accuracy
 
 __all__ = [
     "AutoLabels",
@@ -35,6 +36,7 @@ __all__ = [
     "EpisodeFigures",
     "EpisodeReport",
     "Fold",
+    "Forecast",
     "LabelErrors",
     "LearningCurve",
     "MethodFigures",
@@ -55,6 +57,7 @@ __all__ = [
     "confidence_sequence",
     "dawid_skene",
     "evaluate_episodes",
+    "forecast_accuracy",
     "gain_of_labels",
     "held_out_folds",
     "label_errors",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from handful.report.facts import Facts, Picture
-from handful.report.headline import chance
+from handful.report.facts import Facts, Picture, ZeroShot
+from handful.report.headline import chance, is_predicted
 from handful.report.mistakes import mistakes, weakest_first
 from handful.report.text import interval, joined, number, percent, plural, points, shorten
 
@@ -65,6 +65,9 @@ def _cut(caution: Caution) -> Caution:
 
 def _labels(facts: Facts) -> Iterator[Caution]:
     classes = facts.data.classes
+    if facts.zero_shot is not None:
+        yield _names_alone(facts.zero_shot)
+        return
     if not facts.labelled:
         yield Caution(
             "stop",
@@ -98,8 +101,27 @@ def _labels(facts: Facts) -> Iterator[Caution]:
         )
 
 
+def _names_alone(said: ZeroShot) -> Caution:
+    """Say what a forecast is worth, and that a label a class is worth more."""
+    if said.is_reliable:
+        return Caution(
+            "care",
+            "The accuracy is a prediction that no label tested",
+            f"It lies somewhere in {interval(said.predicted)}. Label one image of each class and fit again with the "
+            "same --classes: names and labels are blended, and the accuracy is measured.",
+        )
+    return Caution(
+        "stop",
+        "The names may be no better than guessing",
+        "What the backbone sees in these images resembles none of the classes' names clearly. Do not rely on this "
+        "model: label a few images of each class (handful label IMAGES) and fit again.",
+    )
+
+
 def _accuracy(facts: Facts) -> Iterator[Caution]:
     accuracy, share = facts.headline, chance(facts)
+    if is_predicted(facts):
+        return
     if not accuracy.is_measured:
         if facts.labelled and len(facts.data.classes) != 1:
             yield Caution(

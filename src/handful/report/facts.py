@@ -170,6 +170,19 @@ class Unlabelled:
 
 
 @dataclass(frozen=True)
+class ZeroShot:
+    """What a classifier from the names of its classes rests on."""
+
+    classes: tuple[str, ...]
+    n: int
+    refined: bool
+    agreement: float
+    is_reliable: bool
+    predicted: Estimate
+    known_classes: Estimate
+
+
+@dataclass(frozen=True)
 class Facts:
     """One report, read."""
 
@@ -182,6 +195,7 @@ class Facts:
     backbone: tuple[tuple[str, str], ...]
     adapted: Adapted | None
     unlabelled: Unlabelled | None
+    zero_shot: ZeroShot | None
     methods: tuple[Method, ...]
     chosen: str
     why: str
@@ -202,7 +216,12 @@ class Facts:
 
     @property
     def headline(self) -> Estimate:
-        """The accuracy to lead with: by the labels, else by a test split, else none."""
+        """The accuracy to lead with: by the labels, else by a test split, else none.
+
+        A prediction gives way to what was measured on a test split.
+        """
+        if self.zero_shot is not None and self.test is not None:
+            return self.test.accuracy
         if not self.accuracy.is_measured and self.test is not None:
             return self.test.accuracy if self.test.accuracy.is_measured else self.accuracy
         return self.accuracy
@@ -249,6 +268,7 @@ def read_facts(report: dict[str, Any]) -> Facts:
         backbone=tuple((key, node.words()) for key, node in root["backbone"].items()),
         adapted=_adapted(root["adapted"]),
         unlabelled=_unlabelled(root["unlabelled"]),
+        zero_shot=_zero_shot(root["zero_shot"]),
         methods=tuple(_method(row) for row in root["methods"].rows()),
         chosen=root["chosen"]["name"].text(),
         why=root["chosen"]["why"].text(),
@@ -312,6 +332,20 @@ def _adapted(node: Node) -> Adapted | None:
     if not node:
         return None
     return Adapted(*(node[key].estimate() for key in ("before", "after", "gain")))
+
+
+def _zero_shot(node: Node) -> ZeroShot | None:
+    if not node:
+        return None
+    return ZeroShot(
+        classes=tuple(row.text() for row in node["classes"].rows()),
+        n=node["n"].count() or 0,
+        refined=node["refined"].flag(),
+        agreement=node["agreement"].number() or 0.0,
+        is_reliable=node["is_reliable"].flag(),
+        predicted=node["predicted"].estimate(),
+        known_classes=node["known_classes"].estimate(),
+    )
 
 
 def _unlabelled(node: Node) -> Unlabelled | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handful.core import Estimate
-from handful.report.facts import Adapted, Facts, Unlabelled
+from handful.report.facts import Adapted, Facts, Unlabelled, ZeroShot
 from handful.report.text import interval, measured, percent, plural
 from handful.report.text import sentence as as_sentence
 
@@ -39,6 +39,11 @@ class Headline:
     dots: tuple[str, ...]
 
 
+def is_predicted(facts: Facts) -> bool:
+    """Return whether the accuracy to lead with is a forecast that no label tested."""
+    return facts.zero_shot is not None and facts.headline is facts.accuracy
+
+
 def headline(facts: Facts) -> Headline:
     """Return the headline of a report.
 
@@ -60,7 +65,8 @@ def headline(facts: Facts) -> Headline:
         f"{int(per * x + 0.5):,}" for x in (accuracy.value, accuracy.low, accuracy.high)
     )
     return Headline(
-        figure=percent(accuracy.value, 0 if per == 100 else 1),
+        figure=("Predicted " if is_predicted(facts) else "")
+        + percent(accuracy.value, 0 if per == 100 else 1),
         sentence=f"Of {per:,} new images like these, expect about {value} to be named correctly.",
         range=f"The true figure probably lies between {low} and {high}.",
         how=how_measured(accuracy),
@@ -113,6 +119,9 @@ def chance(facts: Facts) -> float | None:
 
 
 def _baseline(facts: Facts, per: int) -> str:
+    if facts.zero_shot is not None:
+        n = len(facts.zero_shot.classes)
+        return f"Guessing among {n} classes would get {per / n:,.0f} of {per:,} right."
     share = chance(facts)
     if share is None or len(facts.data.classes) < 2:
         return ""
@@ -184,3 +193,20 @@ def unlabelled_sentence(pool: Unlabelled | None) -> str:
     else:
         said = "The labels are too few to tell that from luck."
     return f"The model learns from {n} too.{points} {said}"
+
+
+def zero_shot_sentence(said: ZeroShot | None) -> str:
+    """Return what a classifier from names rests on, in sentences; empty where labels made it."""
+    if said is None:
+        return ""
+    refined = f", refined on {plural(said.n, 'image')}" if said.refined else ""
+    known = said.known_classes
+    unseen = (
+        f" By its name alone an unseen class of ImageNet is found among 200 in {measured(known, 0)} of cases."
+        if known.is_measured
+        else ""
+    )
+    return (
+        f"Made from the names of {len(said.classes)} classes{refined}; no label was seen. The two ways from the "
+        f"backbone's own classes to these agree on {percent(said.agreement, 0)} of the images.{unseen}"
+    )

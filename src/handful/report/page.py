@@ -19,7 +19,9 @@ from handful.report.headline import (
     adapted_sentence,
     headline,
     held_out_sentence,
+    is_predicted,
     unlabelled_sentence,
+    zero_shot_sentence,
 )
 from handful.report.mistakes import mistakes, trust_sentence, weakest_first
 from handful.report.thumbnails import thumbnail_uri
@@ -78,6 +80,8 @@ def render(report: dict[str, Any], image: Callable[[str], Image.Image | None]) -
             headline=headline(facts),
             held_out_sentence=held_out_sentence(facts),
             adapted_sentence=adapted_sentence(facts.adapted),
+            zero_shot_sentence=zero_shot_sentence(facts.zero_shot),
+            predicted=is_predicted(facts),
             unlabelled_sentence=unlabelled_sentence(facts.unlabelled),
             trust_sentence=trust_sentence(facts.reliability),
             cautions=cautions(facts),

@@ -15,6 +15,7 @@ from handful.report.headline import (
     headline,
     held_out_sentence,
     unlabelled_sentence,
+    zero_shot_sentence,
 )
 from handful.report.text import NO_NUMBER, interval, percent, seconds, shown
 
@@ -54,6 +55,8 @@ def summary_table(report: dict[str, Any]) -> Group:
     if facts.adapted:
         parts.append(Text(adapted_sentence(facts.adapted)))
     if said := unlabelled_sentence(facts.unlabelled):
+        parts.append(Text(said))
+    if said := zero_shot_sentence(facts.zero_shot):
         parts.append(Text(said))
     return Group(*parts, *_reasons(facts), _headline(facts), *_lines(facts))
 

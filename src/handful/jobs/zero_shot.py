@@ -1,0 +1,214 @@
+"""A classifier from the names of its classes, refined on the images that wait for labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from handful.backbones import (
+    DEFAULT,
+    BackboneSpec,
+    Classifier,
+    imagenet_texts,
+    packaged_classifier,
+    packaged_text,
+)
+from handful.core import BackboneError, Float32, ProjectError, did_you_mean, listed, stream
+from handful.heads import (
+    LEAST_POOL,
+    KnownClasses,
+    TemperatureScaled,
+    TransductiveClassifier,
+    ZeroShotClassifier,
+    held_out_classes,
+    softmax,
+)
+from handful.jobs.class_texts import ClassTexts
+from handful.jobs.labelled import Labelled
+from handful.jobs.workspace import Workspace
+from handful.measure import Forecast, forecast_accuracy, share
+
+ZERO_SHOT = "zero_shot"  # the method's name in reports and bundles
+MOST = 10_000  # images that the classes' texts are refined on
+_N_KNOWN = 1000
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A classifier from texts, and what to expect of it.
+
+    Parameters
+    ----------
+    texts : ClassTexts
+    direct : ZeroShotClassifier
+        By the texts alone.
+    head : classifier
+        Refined on the images where there are enough, else ``direct``; at the temperature at
+        which the mean confidence is the predicted accuracy.
+    pool : ndarray of shape (n_pool, dim), float32
+        The images it was refined on, or would have been.
+    forecast : Forecast
+    facts : dict
+        For the report.
+    """
+
+    texts: ClassTexts
+    direct: ZeroShotClassifier
+    head: Any
+    pool: Float32
+    forecast: Forecast
+    facts: dict[str, Any]
+
+
+def text_model(work: Workspace, texts: ClassTexts, random_state: int) -> TextModel:
+    """Return the classifier of the classes' texts for a folder's images.
+
+    Images of the test split have no part in it.
+
+    Raises
+    ------
+    BackboneError
+        If the backbone has no classifier of ImageNet's classes.
+    MissingExtraError
+        If a package of the extra ``text`` is missing.
+    ProjectError
+        If the text encoder cannot read a class.
+    """
+    classifier = known_classifier(work.backbone.spec)
+    encoder = packaged_text()
+    vectors = texts.vectors(encoder)
+    known = KnownClasses(classifier.weight, classifier.bias, imagenet_texts(encoder).vectors)
+    direct = ZeroShotClassifier(known, vectors, texts.names).fit()
+    pool = _pool(work, random_state)
+    refines = len(pool) >= LEAST_POOL * len(texts.classes)
+    rule = TransductiveClassifier(direct).fit(pool) if refines else direct
+    forecast = forecast_accuracy(
+        float(direct.recognition(pool).mean()), direct.likeness, len(texts.classes)
+    )
+    both = (each.argmax(axis=1) for each in (direct.conse_logits(pool), direct.map_logits(pool)))
+    agreement = float(np.equal(*both).mean())
+    temperature = matched(rule.predict_logits(pool), forecast.accuracy.value)
+    facts = {
+        "classes": texts.names,
+        "encoder": encoder.name,
+        "templates": list(texts.templates),
+        "n": len(pool),
+        "refined": refines,
+        "agreement": agreement,
+        "chance": forecast.chance,
+        "is_reliable": forecast.is_reliable,
+        "known_classes": _held_out(known),
+    }
+    return TextModel(texts, direct, TemperatureScaled.at(rule, temperature), pool, forecast, facts)
+
+
+def known_classifier(spec: BackboneSpec) -> Classifier:
+    """Return the classifier of ImageNet's classes that fits a backbone's vectors."""
+    classifier = packaged_classifier() if spec.name == DEFAULT else spec.classifier
+    if (
+        classifier is None
+        or len(classifier.weight) != _N_KNOWN
+        or classifier.weight.shape[1] != spec.dim
+    ):
+        raise BackboneError(
+            f"Classes by their names need a backbone with the classifier of ImageNet's classes, without tiles. "
+            f"Got {spec.name!r} with vectors of {spec.dim} numbers. Leave out --backbone and --tiles, or label images."
+        )
+    return classifier
+
+
+def _pool(work: Workspace, random_state: int) -> Float32:
+    images = [image for image in work.images if image.split != "test"]
+    if not images:
+        raise ProjectError(
+            f"Every image in {str(work.project.root)!r} is of the test split. Put images to learn from beside it."
+        )
+    if len(images) > MOST:
+        rows = stream(random_state, "text pool").choice(len(images), MOST, replace=False)
+        images = [images[row] for row in np.sort(rows)]
+    return work.store.rows([image.hash for image in images])
+
+
+def _held_out(known: KnownClasses) -> Any:
+    """Return how often the map finds an unseen class of ImageNet by its name."""
+    found, _, n = held_out_classes(known)
+    return share(
+        found, n, "classes of ImageNet found by their names",
+        "each among 200 that the map from text to weights had not seen",
+    )  # fmt: skip
+
+
+def matched(logits: Float32, accuracy: float) -> float:
+    """Return the temperature at which the mean confidence is the predicted accuracy.
+
+    Without a label no other one is more honest: the probabilities then say no more than the
+    forecast does.
+
+    Examples
+    --------
+    >>> temperature = matched(np.array([[9.0, 0.0], [0.0, 9.0]], np.float32), 0.75)
+    >>> round(temperature, 2)
+    8.19
+    """
+    low, high = np.log(1e-3), np.log(1e6)
+    for _ in range(60):
+        middle = (low + high) / 2
+        mean = float(softmax(logits / np.float32(np.exp(middle))).max(axis=1).mean())
+        low, high = (middle, high) if mean > accuracy else (low, middle)
+    return float(np.exp((low + high) / 2))
+
+
+def has_labels(work: Workspace) -> bool:
+    """Return whether any image outside the test split has a label."""
+    return any(image.label is not None and image.split != "test" for image in work.images)
+
+
+def refuse_threshold(max_miss: tuple[str, float] | None) -> None:
+    """Raise ProjectError for a threshold that labels alone can set."""
+    if max_miss is not None:
+        raise ProjectError(
+            f"--max-miss {max_miss[0]!r} needs labels to be measured on, and there is none. Leave it out, "
+            "or label images: handful label IMAGES."
+        )
+
+
+def tested_images(work: Workspace, texts: ClassTexts) -> Labelled:
+    """Return the labelled images of the test split, on which the texts' classifier is measured.
+
+    Raises
+    ------
+    ProjectError
+        If one has a label that is not among the classes.
+    """
+    images = [image for image in work.images if image.label is not None]
+    check_labelled_classes([image.label for image in images if image.label], texts)
+    return Labelled(
+        images=images,
+        X=work.store.rows([image.hash for image in images]),
+        y=np.array([image.label for image in images], np.str_),
+        groups=np.arange(len(images)),
+        is_test=np.ones(len(images), np.bool_),
+    )
+
+
+def check_labelled_classes(labels: list[str], texts: ClassTexts) -> None:
+    """Raise ProjectError where a label is not among the classes of ``--classes``."""
+    strange = sorted(set(labels) - set(texts.names))
+    if strange:
+        raise ProjectError(
+            f"Images are labelled {listed(map(repr, strange))}, which --classes does not name"
+            f"{did_you_mean(strange[0], texts.names)}. Add it to --classes, or correct the labels."
+        )
+
+
+def zero_shot_facts(model: TextModel) -> dict[str, Any]:
+    """Return what the report says in place of a measured accuracy."""
+    forecast = model.forecast
+    why = "made from the classes' names alone: there is no label to choose by"
+    return {
+        "accuracy": forecast.accuracy,
+        "chosen": {"name": ZERO_SHOT, "why": why},
+        "zero_shot": {**model.facts, "predicted": forecast.accuracy},
+    }
