@@ -16,6 +16,10 @@ _HOLDS = {  # a data set, and what was cut from it: mini- and tiered-ImageNet sh
     "eurosat": ("eurosat",),
 }
 
+_CLASSES = (
+    ", classes: "  # before those that a backbone was trained on task by task, in ``pretrained_on``
+)
+
 
 def pretraining_overlap(
     spec: BackboneSpec, class_names: Sequence[str], *, dataset: str | None = None
@@ -23,7 +27,8 @@ def pretraining_overlap(
     """Return a sentence that says why the test classes may not be new to a backbone, None if nothing shows it.
 
     Few-shot accuracy is meant for classes that no training saw. What is known comes from
-    ``BackboneSpec.pretrained_on`` and, where the weights name them, the classes they were trained on.
+    ``BackboneSpec.pretrained_on``, which ends with the classes where a backbone was trained task by task, and, where
+    the weights name them, the classes they were trained on.
 
     Parameters
     ----------
@@ -52,10 +57,11 @@ def pretraining_overlap(
                     "its images: the test classes are not new, and the figures are too high for new ones."
                 )
     known = {_plain(part) for name in _own(spec) for part in name.split(",")}
+    known |= {_plain(name) for name in spec.pretrained_on.partition(_CLASSES)[2].split("; ")}
     met = sorted({name for name in class_names if _plain(str(name)) in known})
     if met:
         return (
-            f"{spec.name!r} was pretrained on {spec.pretrained_on}, which has classes of the same name: "
+            f"{spec.name!r} was pretrained on {spec.pretrained_on.partition(_CLASSES)[0]}, which has classes of the same name: "
             f"{listed(map(repr, met))}. For classes that are new to it the figures may be too high."
         )
     return None
