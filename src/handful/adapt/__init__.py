@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from handful.adapt.cut_parts import CutSettings
     from handful.adapt.cut_table import CutReport
     from handful.adapt.episodic.episodes import Episodes, Shape
-    from handful.adapt.episodic.evaluation import Validation, task_accuracies
+    from handful.adapt.episodic.evaluation import Validation, as_input, task_accuracies
     from handful.adapt.episodic.maml import Maml
     from handful.adapt.episodic.matching import Matching
+    from handful.adapt.episodic.pmf import TaskFineTuning, TunedTask, tune_on_task
     from handful.adapt.episodic.prototypical import Prototypical
     from handful.adapt.episodic.relation import Relation
     from handful.adapt.episodic.reptile import Reptile
@@ -62,12 +63,15 @@ _HOMES = {
     "Rotation": "handful.adapt.selfsupervised.rotation",
     "School": "handful.adapt.semisupervised.noisy_student",
     "Shape": "handful.adapt.episodic.episodes",
+    "TaskFineTuning": "handful.adapt.episodic.pmf",
     "Taught": "handful.adapt.semisupervised.noisy_student",
     "TrainingData": "handful.adapt.feeding",
+    "TunedTask": "handful.adapt.episodic.pmf",
     "VARIANTS": "handful.adapt.semisupervised.variants",
     "Validation": "handful.adapt.episodic.evaluation",
     "Verdict": "handful.adapt.pretext",
     "as_chain": "handful.adapt.network",
+    "as_input": "handful.adapt.episodic.evaluation",
     "cached_activations": "handful.adapt.activations",
     "check_pretext": "handful.adapt.pretext",
     "cut_report": "handful.adapt.cut",
@@ -82,6 +86,7 @@ _HOMES = {
     "save_network": "handful.adapt.network",
     "task_accuracies": "handful.adapt.episodic.evaluation",
     "train": "handful.adapt.loop",
+    "tune_on_task": "handful.adapt.episodic.pmf",
     "watch": "handful.adapt.watching",
 }
 
@@ -115,11 +120,14 @@ __all__ = [
     "Rotation",
     "School",
     "Shape",
+    "TaskFineTuning",
     "Taught",
     "TrainingData",
+    "TunedTask",
     "Validation",
     "Verdict",
     "as_chain",
+    "as_input",
     "cached_activations",
     "check_pretext",
     "cut_report",
@@ -134,6 +142,7 @@ __all__ = [
     "save_network",
     "task_accuracies",
     "train",
+    "tune_on_task",
     "watch",
 ]
 

@@ -95,9 +95,10 @@ def _run(
 
 @adapt.command()
 @_common(way=20, query=5)
-def prototypical(images: Path, **given: Any) -> None:
+@click.option("--cosine", is_flag=True, help="Compare by cosine, for pretrained backbones (P>M>F).")
+def prototypical(images: Path, cosine: bool, **given: Any) -> None:
     """Learn task by task: the nearest class mean is right (Prototypical networks)."""
-    _run("prototypical", images, {}, **given)
+    _run("prototypical", images, {"cosine": cosine}, **given)
 
 
 @adapt.command()

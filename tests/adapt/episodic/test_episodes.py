@@ -45,7 +45,8 @@ def test_turned_images_are_classes_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"), [(Shape(5, 1, 1), "5-way tasks need 5 classes.*Got 4"), (Shape(3, 2, 4), "too few have 'b', 'd'")]
+    ("shape", "said"),
+    [(Shape(5, 1, 1), "5-way tasks need 5 classes.*Got 4"), (Shape(3, 2, 4), "too few have 'b', 'd'")],
 )  # fmt: skip
 def test_tasks_that_cannot_be_drawn_are_refused(shape: Shape, said: str) -> None:
     with pytest.raises(AdaptError, match=said):

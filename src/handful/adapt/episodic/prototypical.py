@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional
 
+from handful.adapt.episodic.episodes import Shape
 from handful.adapt.episodic.episodic import Episodic
+from handful.adapt.network import Network
+
+_SCALE = 10.0  # of cosines
 
 
 class Prototypical(Episodic):
@@ -18,6 +23,8 @@ class Prototypical(Episodic):
     ----------
     network : Network
     shape : Shape
+    cosine : bool, default=False
+        Take ten times the cosine for the logit, as P>M>F does with pretrained networks.
 
     References
     ----------
@@ -27,9 +34,20 @@ class Prototypical(Episodic):
        in place of Adam whose rate is halved every 2,000 episodes.
     """
 
+    def __init__(self, network: Network, shape: Shape, *, cosine: bool = False) -> None:
+        super().__init__(network, shape)
+        self.cosine = cosine
+
     def scores(self, support: Tensor, query: Tensor) -> Tensor:
-        """Return minus the squared distances to the prototypes."""
-        return -squared_distances(query, support.mean(dim=2))
+        """Return minus the squared distances to the prototypes, or scaled cosines."""
+        prototypes = support.mean(dim=2)
+        if self.cosine:
+            return (
+                _SCALE
+                * functional.normalize(query, dim=2)
+                @ functional.normalize(prototypes, dim=2).mT
+            )
+        return -squared_distances(query, prototypes)
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
