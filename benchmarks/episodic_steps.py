@@ -1,4 +1,4 @@
-"""Claims: a MAML step of all tasks together is 1.2 times as fast as task by task; a step of ProtoNets costs its encoder.
+"""Claims: MAML with all tasks together is 1.2 times as fast as task by task; a step of ProtoNets costs its encoder.
 
     python benchmarks/episodic_steps.py
     python benchmarks/episodic_steps.py --rounds 3

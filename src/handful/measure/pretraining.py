@@ -61,7 +61,8 @@ def pretraining_overlap(
     met = sorted({name for name in class_names if _plain(str(name)) in known})
     if met:
         return (
-            f"{spec.name!r} was pretrained on {spec.pretrained_on.partition(_CLASSES)[0]}, which has classes of the same name: "
+            f"{spec.name!r} was pretrained on {spec.pretrained_on.partition(_CLASSES)[0]}, "
+            "which has classes of the same name: "
             f"{listed(map(repr, met))}. For classes that are new to it the figures may be too high."
         )
     return None
