@@ -1,11 +1,13 @@
 """Decision rules on vectors: scikit-learn classifiers with an ONNX form."""
 
 from handful.heads.calibration import TemperatureScaled
+from handful.heads.clap import CLAP
 from handful.heads.conformal import ConformalSets
 from handful.heads.distribution_calibration import DistributionCalibration
 from handful.heads.dropout import DropoutProbe
 from handful.heads.ensemble import BootstrapEnsemble
 from handful.heads.gaussian_process import GaussianProcess
+from handful.heads.gda_text import GDAText
 from handful.heads.knn import NearestNeighbours
 from handful.heads.label_spreading import LabelSpreading
 from handful.heads.laplace import LaplaceProbe
@@ -25,6 +27,8 @@ from handful.heads.shrinkage_lda import ShrinkageLDA
 from handful.heads.simple_shot import SimpleShot
 from handful.heads.soft_kmeans import SoftKMeansPrototypes
 from handful.heads.spreading_probe import SpreadingProbe, Verdict
+from handful.heads.text_adapters import CrossModalProbe, SSText, TextRidge, TipAdapter
+from handful.heads.text_and_labels import Blend, TextAndLabels
 from handful.heads.trans_clip import (
     LEAST_POOL,
     Transduction,
@@ -41,12 +45,16 @@ from handful.heads.zero_shot import (
 )
 
 __all__ = [
+    "CLAP",
     "LEAST_POOL",
     "RULES",
+    "Blend",
     "BootstrapEnsemble",
     "ConformalSets",
+    "CrossModalProbe",
     "DistributionCalibration",
     "DropoutProbe",
+    "GDAText",
     "GaussianProcess",
     "Head",
     "InnerProducts",
@@ -64,13 +72,17 @@ __all__ = [
     "RidgeProbe",
     "Round",
     "Rule",
+    "SSText",
     "SelfTraining",
     "ShrinkageLDA",
     "SimpleShot",
     "SoftKMeansPrototypes",
     "SpreadingProbe",
     "TemperatureScaled",
+    "TextAndLabels",
     "TextMap",
+    "TextRidge",
+    "TipAdapter",
     "Transduction",
     "TransductiveClassifier",
     "UnbalancedPoolWarning",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, compose, helper, numpy_helper
 
 from handful.core import Array
 
@@ -55,6 +55,27 @@ class OnnxForm:
     def linear(self, x: str, weight: Array, bias: Array) -> str:
         """Add ``x @ weight + bias``, weight of shape (n_features, n_outputs)."""
         return self.node("Gemm", x, self.constant(weight), self.constant(bias))
+
+    def joined(
+        self, parts: dict[str, onnx.ModelProto], result: str, output: str, dim: int, width: int
+    ) -> onnx.ModelProto:
+        """Return the model that runs others on the vector first.
+
+        Parameters
+        ----------
+        parts : dict of str to onnx.ModelProto
+            Heads' models by a prefix: the nodes here read ``PREFIX`` and the name of an output.
+        result, output, dim, width
+            As for `model`.
+        """
+        before = []
+        for prefix, part in parts.items():
+            graph = compose.add_prefix(part, prefix).graph
+            before.append(helper.make_node("Identity", [INPUT], [graph.input[0].name]))
+            before += list(graph.node)
+            self._constants += list(graph.initializer)
+        self._nodes = before + self._nodes
+        return self.model(result, output, dim, width)
 
     def model(self, result: str, output: str, dim: int, width: int | None) -> onnx.ModelProto:
         """Return the checked model whose ``output`` is ``result``.
