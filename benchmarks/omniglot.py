@@ -62,8 +62,8 @@ MAML = {
 MODELS = {
     "prototypical, 1 shot": Model("prototypical", ((5, 1), (20, 1)), 3000, 20_000, way=60),
     "prototypical, 5 shots": Model("prototypical", ((5, 5), (20, 5)), 1800, 20_000, way=60, shot=5),
-    "matching": Model("matching", ((5, 1), (20, 1)), 3000, 100_000, way=60),
-    "relation": Model("relation", ((5, 1), (20, 1)), 3000, 500_000, way=20, backbone="conv4_maps"),
+    "matching": Model("matching", ((5, 1), (20, 1)), 2700, 100_000, way=60),
+    "relation": Model("relation", ((5, 1), (20, 1)), 2700, 500_000, way=20, backbone="conv4_maps"),
     "maml, 1 shot": Model(
         "maml", ((5, 1),), 1800, 40_000, way=5, backbone="conv4_strides", options=MAML
     ),
