@@ -110,7 +110,7 @@ def train_and_test(model: Model, folder: Path, minutes: float, full: bool) -> di
     settings = EpisodicTraining(
         steps=model.full_steps if full else max(1, round(model.steps * minutes / 28)), way=model.way,
         shot=model.shot, query=model.query, rotations=True, anyway=True, options=model.options,
-        hardware=Hardware("cpu"), **model.more,
+        hardware=Hardware("auto" if full else "cpu"), **model.more,
     )  # fmt: skip
     begin = time.process_time()
     run = adapt_on_tasks(
