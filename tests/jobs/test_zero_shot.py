@@ -117,3 +117,22 @@ def test_confidence_is_the_prediction_on_average() -> None:
     logits = np.random.default_rng(0).standard_normal((200, 5)).astype(np.float32)
     scaled = np.exp(logits / matched(logits, 0.6))
     assert abs((scaled / scaled.sum(axis=1, keepdims=True)).max(axis=1).mean() - 0.6) < 1e-3
+
+
+@pytest.mark.parametrize("unlabelled", [0, 20])
+def test_names_and_labels_are_blended_and_the_gain_shown(digits: Maker, unlabelled: int) -> None:
+    folder = digits(4, classes="01", unlabelled=unlabelled)
+    result = named(folder, "0,1,2")
+    names = result.report["names"]
+    assert "gain in accuracy by the classes' names" in names["gain"]["what"]
+    assert {"names_and_labels", "linear_probe"} <= {m["name"] for m in result.report["methods"]}
+    used = result.report["chosen"]["name"] == "names_and_labels"
+    assert names["used"] == used
+    assert Bundle.load(result.bundle).classes == (["0", "1", "2"] if used else ["0", "1"])
+    assert "names" in result.report_html.read_text(encoding="utf-8")
+    assert "measured" in result.accuracy.how or "cross-validation" in result.accuracy.how
+
+
+def test_a_label_that_is_no_class_is_refused(digits: Maker) -> None:
+    with pytest.raises(ProjectError, match=r"labelled '1', which --classes does not name.*Add it"):
+        named(digits(3, classes="01"), "0,10")

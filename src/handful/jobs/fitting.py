@@ -26,10 +26,14 @@ from handful.jobs.unlabelled import UnlabelledPool, pool_of, unlabelled_facts, w
 from handful.jobs.workspace import Workspace, open_workspace, project_number
 from handful.jobs.zero_shot import (
     ZERO_SHOT,
+    check_labelled_classes,
+    gain_of_names,
     has_labels,
+    names_facts,
     refuse_threshold,
     tested_images,
     text_model,
+    with_names,
     zero_shot_facts,
 )
 from handful.measure import Fold
@@ -156,11 +160,19 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
         with work.timed("unlabelled"):
             pool = _pool(work, labelled, method, folds, random_state, quiet)
             candidates, verdict = with_pool(method, pool, labelled)
+        names = None
+        if classes is not None:
+            check_labelled_classes(labelled.y.tolist(), classes)
+            with work.timed("texts"):
+                names = text_model(work, classes, random_state)
+            candidates = with_names(candidates, names)
         with work.timed("measure"):
             measured = measure(candidates, labelled, limits.max_miss, folds, random_state, quiet)
             if run and measured.validation:
-                gain = run.compare(work, labelled, folds, random_state=random_state, quiet=quiet)
-                measured = replace(measured, adapted=gain)
+                compared = run.compare(
+                    work, labelled, folds, random_state=random_state, quiet=quiet
+                )
+                measured = replace(measured, adapted=compared)
         name = measured.validation.chosen if measured.validation else next(iter(candidates))
         train = ~labelled.is_test
         with work.timed("fit"):
@@ -171,6 +183,9 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
         )
         facts = unlabelled_facts(pool, verdict, labelled, measured, head, name)
         report["unlabelled"] = as_json(facts)
+        if names is not None:
+            gain = gain_of_names(measured.validation, candidates)
+            report["names"] = as_json(names_facts(names, head, gain))
         made = _Made(head, known, name, labelled.X[train], labelled.images)
         return _written(work, path, made, report, measured, start)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,20 @@ from handful.backbones import (
     packaged_classifier,
     packaged_text,
 )
-from handful.core import BackboneError, Float32, ProjectError, did_you_mean, listed, stream
+from handful.core import (
+    BackboneError,
+    Estimate,
+    Float32,
+    ProjectError,
+    did_you_mean,
+    listed,
+    stream,
+)
 from handful.heads import (
     LEAST_POOL,
     KnownClasses,
     TemperatureScaled,
+    TextAndLabels,
     TransductiveClassifier,
     ZeroShotClassifier,
     held_out_classes,
@@ -28,9 +37,10 @@ from handful.heads import (
 from handful.jobs.class_texts import ClassTexts
 from handful.jobs.labelled import Labelled
 from handful.jobs.workspace import Workspace
-from handful.measure import Forecast, forecast_accuracy, share
+from handful.measure import Forecast, Validation, forecast_accuracy, share
 
-ZERO_SHOT = "zero_shot"  # the method's name in reports and bundles
+WITH_NAMES = "names_and_labels"  # the methods' names
+ZERO_SHOT = "zero_shot"
 MOST = 10_000  # images that the classes' texts are refined on
 _N_KNOWN = 1000
 
@@ -60,6 +70,11 @@ class TextModel:
     pool: Float32
     forecast: Forecast
     facts: dict[str, Any]
+
+    @property
+    def direct_or_refined(self) -> Any:
+        """The classifier from texts before its temperature."""
+        return self.head.head_
 
 
 def text_model(work: Workspace, texts: ClassTexts, random_state: int) -> TextModel:
@@ -120,7 +135,9 @@ def known_classifier(spec: BackboneSpec) -> Classifier:
 
 
 def _pool(work: Workspace, random_state: int) -> Float32:
-    images = [image for image in work.images if image.split != "test"]
+    images = [image for image in work.images if image.split != "test" and image.label is None]
+    if not images:
+        images = [image for image in work.images if image.split != "test"]
     if not images:
         raise ProjectError(
             f"Every image in {str(work.project.root)!r} is of the test split. Put images to learn from beside it."
@@ -158,6 +175,33 @@ def matched(logits: Float32, accuracy: float) -> float:
         mean = float(softmax(logits / np.float32(np.exp(middle))).max(axis=1).mean())
         low, high = (middle, high) if mean > accuracy else (low, middle)
     return float(np.exp((low + high) / 2))
+
+
+def with_names(candidates: dict[str, Any], model: TextModel) -> dict[str, Any]:
+    """Return the heads to compare, before them the preferred one with the classes' texts beside it."""
+    preferred = next(iter(candidates.values()))
+    return {WITH_NAMES: TextAndLabels(preferred.head, model.direct_or_refined), **candidates}
+
+
+def gain_of_names(validation: Validation | None, candidates: dict[str, Any]) -> Estimate:
+    """Return the accuracy with the names less that without them, on the same folds."""
+    what = "gain in accuracy by the classes' names"
+    plain = next((name for name in candidates if name != WITH_NAMES), None)
+    if validation is None or plain is None:
+        return Estimate.not_measurable(what, "nothing was measured")
+    found = validation.differences
+    if validation.chosen == WITH_NAMES and plain in found:
+        return replace(found[plain], what=what)
+    if validation.chosen == plain and WITH_NAMES in found:
+        other = found[WITH_NAMES]
+        return replace(other, value=-other.value, low=-other.high, high=-other.low, what=what)
+    return Estimate.not_measurable(what, "the two were not compared on the same folds")
+
+
+def names_facts(model: TextModel, head: Any, gain: Estimate) -> dict[str, Any]:
+    """Return what the report says of the names beside labels."""
+    blend = getattr(head, "blend_", None)
+    return {"gain": gain, "used": blend is not None, "blend": blend, **model.facts}
 
 
 def has_labels(work: Workspace) -> bool:

@@ -164,7 +164,14 @@ def _predicted(head: Any, X: Array, fold: Fold, design: Design) -> Float64:
     model = clone(head).fit(X[fold.train], design.classes[design.codes[fold.train]])
     rows = np.zeros((len(fold.test), len(design.classes)))
     if hasattr(model, "predict_proba"):
-        rows[:, np.searchsorted(design.classes, model.classes_)] = model.predict_proba(X[fold.test])
+        given = model.predict_proba(X[fold.test])
+        there = np.isin(model.classes_, design.classes)
+        rows[:, np.searchsorted(design.classes, model.classes_[there])] = given[:, there]
+        if (
+            not there.all()
+        ):  # an answer among classes without a label is wrong here, whatever follows
+            strange = ~there[given.argmax(axis=1)]
+            rows[strange, design.codes[fold.test[strange]]] = 0.0
     else:
         given = np.searchsorted(design.classes, model.predict(X[fold.test]))
         rows[np.arange(len(rows)), given] = 1.0

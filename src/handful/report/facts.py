@@ -183,6 +183,14 @@ class ZeroShot:
 
 
 @dataclass(frozen=True)
+class Names:
+    """What the names of the classes brought beside labels."""
+
+    used: bool
+    gain: Estimate
+
+
+@dataclass(frozen=True)
 class Facts:
     """One report, read."""
 
@@ -196,6 +204,7 @@ class Facts:
     adapted: Adapted | None
     unlabelled: Unlabelled | None
     zero_shot: ZeroShot | None
+    names: Names | None
     methods: tuple[Method, ...]
     chosen: str
     why: str
@@ -269,6 +278,7 @@ def read_facts(report: dict[str, Any]) -> Facts:
         adapted=_adapted(root["adapted"]),
         unlabelled=_unlabelled(root["unlabelled"]),
         zero_shot=_zero_shot(root["zero_shot"]),
+        names=_names(root["names"]),
         methods=tuple(_method(row) for row in root["methods"].rows()),
         chosen=root["chosen"]["name"].text(),
         why=root["chosen"]["why"].text(),
@@ -346,6 +356,10 @@ def _zero_shot(node: Node) -> ZeroShot | None:
         predicted=node["predicted"].estimate(),
         known_classes=node["known_classes"].estimate(),
     )
+
+
+def _names(node: Node) -> Names | None:
+    return Names(node["used"].flag(), node["gain"].estimate()) if node else None
 
 
 def _unlabelled(node: Node) -> Unlabelled | None:

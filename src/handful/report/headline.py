@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handful.core import Estimate
-from handful.report.facts import Adapted, Facts, Unlabelled, ZeroShot
+from handful.report.facts import Adapted, Facts, Names, Unlabelled, ZeroShot
 from handful.report.text import interval, measured, percent, plural
 from handful.report.text import sentence as as_sentence
 
@@ -193,6 +193,25 @@ def unlabelled_sentence(pool: Unlabelled | None) -> str:
     else:
         said = "The labels are too few to tell that from luck."
     return f"The model learns from {n} too.{points} {said}"
+
+
+def names_sentence(names: Names | None) -> str:
+    """Return what the classes' names brought beside labels, in a sentence; empty without any."""
+    if names is None:
+        return ""
+    said = (
+        "The model learns from labels and from the classes' names."
+        if names.used
+        else "The classes' names did not help here, so the model learns from the labels alone."
+    )
+    gain = names.gain
+    if not gain.is_measured:
+        return f"{said} What the names brought cannot be measured on these labels."
+    low, high = 100 * gain.low, 100 * gain.high
+    return (
+        f"{said} With the names accuracy changes by {100 * gain.value:+.1f} points ({low:+.1f} to {high:+.1f}), "
+        "on the same images held out."
+    )
 
 
 def zero_shot_sentence(said: ZeroShot | None) -> str:

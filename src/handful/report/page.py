@@ -20,6 +20,7 @@ from handful.report.headline import (
     headline,
     held_out_sentence,
     is_predicted,
+    names_sentence,
     unlabelled_sentence,
     zero_shot_sentence,
 )
@@ -81,6 +82,7 @@ def render(report: dict[str, Any], image: Callable[[str], Image.Image | None]) -
             held_out_sentence=held_out_sentence(facts),
             adapted_sentence=adapted_sentence(facts.adapted),
             zero_shot_sentence=zero_shot_sentence(facts.zero_shot),
+            names_sentence=names_sentence(facts.names),
             predicted=is_predicted(facts),
             unlabelled_sentence=unlabelled_sentence(facts.unlabelled),
             trust_sentence=trust_sentence(facts.reliability),

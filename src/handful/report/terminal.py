@@ -14,6 +14,7 @@ from handful.report.headline import (
     adapted_sentence,
     headline,
     held_out_sentence,
+    names_sentence,
     unlabelled_sentence,
     zero_shot_sentence,
 )
@@ -55,6 +56,8 @@ def summary_table(report: dict[str, Any]) -> Group:
     if facts.adapted:
         parts.append(Text(adapted_sentence(facts.adapted)))
     if said := unlabelled_sentence(facts.unlabelled):
+        parts.append(Text(said))
+    if said := names_sentence(facts.names):
         parts.append(Text(said))
     if said := zero_shot_sentence(facts.zero_shot):
         parts.append(Text(said))
