@@ -40,5 +40,5 @@ $(VENV)/.test: $(VENV)/.core
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.test
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parquet,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parquet,text,dev]'
 	touch $@
