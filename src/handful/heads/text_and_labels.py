@@ -18,6 +18,7 @@ from handful.heads.scale import informed, with_class_shares_kept
 from handful.heads.text_prior import class_numbers
 
 _TEXT, _TEXT_SPREAD = 0.75, 0.65  # prior of the texts' weight: a normal distribution cut off at 0
+_STRONGER = 0.75  # of the texts' weight: with the row left out the labels are weaker than they are
 _LABELS_SPREAD = 0.5  # of the logarithm of the labels' weight, about 0
 _OUT = np.float32(-30.0)  # logit of a class without a label, where labels alone speak
 
@@ -161,7 +162,8 @@ class TextAndLabels(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         found = minimize(loss, [0.0, _TEXT], method="L-BFGS-B", bounds=[(-4, 3), (0, 20)])
         alone = minimize(text_loss, [_TEXT], method="L-BFGS-B", bounds=[(0, 20)])
-        self._by_labels, self._by_both = float(np.exp(found.x[0])), float(found.x[1])
+        share = _STRONGER if known.any() else 1.0
+        self._by_labels, self._by_both = float(np.exp(found.x[0])), share * float(found.x[1])
         self._by_text = float(alone.x[0])
 
     def _of_all(self, logits: Array) -> Array:
