@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from handful.adapt.cut import cut_report
     from handful.adapt.cut_parts import CutSettings
     from handful.adapt.cut_table import CutReport
+    from handful.adapt.distil import Distil, Distilling, Held, calibrated_temperature, softened
     from handful.adapt.episodic.episodes import Episodes, Shape
     from handful.adapt.episodic.evaluation import Validation, as_input, task_accuracies
     from handful.adapt.episodic.maml import Maml
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from handful.adapt.selfsupervised.rotation import Rotation
     from handful.adapt.semisupervised.consistency import Agreement, Consistency, Marked
     from handful.adapt.semisupervised.noisy_student import Noise, NoisyStudent, School, Taught
+    from handful.adapt.semisupervised.pseudo_labels import (
+        balanced_rows,
+        pseudo_label_rows,
+        write_pseudo_labels,
+    )
     from handful.adapt.semisupervised.variants import VARIANTS
     from handful.adapt.watching import watch
 
@@ -44,9 +50,12 @@ _HOMES = {
     "Contrastive": "handful.adapt.selfsupervised.contrastive",
     "CutReport": "handful.adapt.cut_table",
     "CutSettings": "handful.adapt.cut_parts",
+    "Distil": "handful.adapt.distil",
+    "Distilling": "handful.adapt.distil",
     "Episodes": "handful.adapt.episodic.episodes",
     "FineTune": "handful.adapt.finetune",
     "FineTuning": "handful.adapt.finetune",
+    "Held": "handful.adapt.distil",
     "Instance": "handful.adapt.selfsupervised.instance",
     "Maml": "handful.adapt.episodic.maml",
     "Marked": "handful.adapt.semisupervised.consistency",
@@ -72,7 +81,9 @@ _HOMES = {
     "Verdict": "handful.adapt.pretext",
     "as_chain": "handful.adapt.network",
     "as_input": "handful.adapt.episodic.evaluation",
+    "balanced_rows": "handful.adapt.semisupervised.pseudo_labels",
     "cached_activations": "handful.adapt.activations",
+    "calibrated_temperature": "handful.adapt.distil",
     "check_pretext": "handful.adapt.pretext",
     "cut_report": "handful.adapt.cut",
     "export_network": "handful.adapt.network",
@@ -81,13 +92,16 @@ _HOMES = {
     "new_method": "handful.adapt.episodic.saved",
     "plan": "handful.adapt.loop",
     "probe_head": "handful.adapt.finetune",
+    "pseudo_label_rows": "handful.adapt.semisupervised.pseudo_labels",
     "read_log": "handful.adapt.log",
     "save_method": "handful.adapt.episodic.saved",
     "save_network": "handful.adapt.network",
+    "softened": "handful.adapt.distil",
     "task_accuracies": "handful.adapt.episodic.evaluation",
     "train": "handful.adapt.loop",
     "tune_on_task": "handful.adapt.episodic.pmf",
     "watch": "handful.adapt.watching",
+    "write_pseudo_labels": "handful.adapt.semisupervised.pseudo_labels",
 }
 
 __all__ = [
@@ -99,10 +113,13 @@ __all__ = [
     "Contrastive",
     "CutReport",
     "CutSettings",
+    "Distil",
+    "Distilling",
     "Episodes",
     "FineTune",
     "FineTuning",
     "Hardware",
+    "Held",
     "Instance",
     "Maml",
     "Marked",
@@ -128,7 +145,9 @@ __all__ = [
     "Verdict",
     "as_chain",
     "as_input",
+    "balanced_rows",
     "cached_activations",
+    "calibrated_temperature",
     "check_pretext",
     "cut_report",
     "export_network",
@@ -137,13 +156,16 @@ __all__ = [
     "new_method",
     "plan",
     "probe_head",
+    "pseudo_label_rows",
     "read_log",
     "save_method",
     "save_network",
+    "softened",
     "task_accuracies",
     "train",
     "tune_on_task",
     "watch",
+    "write_pseudo_labels",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = ["Network", "as_chain", "export_network", "load_network", "load_weight
 
 FILE = "network.safetensors"
 _KEY = "handful.network"  # where the record stands in the file's metadata
+_CUT = re.compile(r"(.+)#(\d+)")  # the first blocks of another network
 Three = tuple[float, float, float]
 
 
@@ -122,6 +124,7 @@ def load_network(
     name : str, default="efficientnet_lite0"
         The packaged one, ``"timm:NAME"``, the ``network.safetensors`` of a
         run (the file or its folder), or one of `conv4`'s, which has random weights.
+        ``NAME#K`` is the first K blocks of any of them (`first_blocks`).
     weights : Path, optional
         Weights for a timm model.
     download : bool, default=False
@@ -139,6 +142,13 @@ def load_network(
         If the name or its family is unknown, or the weights are missing,
         damaged or another model's.
     """
+    cut = _CUT.fullmatch(name)
+    if cut is not None:
+        whole = load_network(
+            cut[1], weights=weights, download=download, scratch=scratch, preprocess=preprocess,
+            random_state=random_state,
+        )  # fmt: skip
+        return first_blocks(whole, int(cut[2]))
     saved = _saved_file(name)
     if saved is not None:
         if weights is not None:
@@ -161,6 +171,43 @@ def load_network(
     return Network(
         chain, found.preprocess, found.mean, found.std, name, found.licence, found.pretrained_on,
         source=name, layers=layers,
+    )  # fmt: skip
+
+
+def first_blocks(network: Network, n: int) -> Network:
+    """Return a smaller network that shares the first blocks of another, the stem among them, and pools.
+
+    Parameters
+    ----------
+    network : Network
+    n : int
+        How many blocks, in ``[1, n_blocks]``.
+
+    Raises
+    ------
+    BackboneError
+        If there are fewer.
+
+    Examples
+    --------
+    >>> first_blocks(load_network(), 12).dim
+    112
+    """
+    if not 1 <= n <= network.n_blocks:
+        raise BackboneError(
+            f"{network.name!r} has {network.n_blocks} blocks, the stem among them. Take 1 to {network.n_blocks} "
+            f"of them, not {n}."
+        )
+    blocks, pool = list(network.chain[:n]), network.chain[-1]
+    side = network.preprocess.size
+    with evaluation(network.chain), torch.no_grad():
+        like = next(network.chain.parameters()).new_zeros(1, 3, side, side)
+        is_map = nn.Sequential(*blocks)(like).ndim == 4
+    if is_map and n < network.n_blocks:  # a head after the pool may want other channels
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return replace(
+        network, chain=nn.Sequential(*blocks, pool), name=f"{network.name}#{n}",
+        source=network.source and f"{network.source}#{n}", layers=(*network.layers[:n], network.layers[n - 1]),
     )  # fmt: skip
 
 

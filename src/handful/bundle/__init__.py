@@ -1,6 +1,6 @@
 """The one file a user ends with."""
 
 from handful.bundle.archive import FORMAT_VERSION
-from handful.bundle.bundle import Bundle, Prediction, save_bundle, spec_facts
+from handful.bundle.bundle import Bundle, Prediction, n_weights, save_bundle, spec_facts
 
-__all__ = ["FORMAT_VERSION", "Bundle", "Prediction", "save_bundle", "spec_facts"]
+__all__ = ["FORMAT_VERSION", "Bundle", "Prediction", "n_weights", "save_bundle", "spec_facts"]

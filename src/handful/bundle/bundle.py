@@ -228,6 +228,13 @@ def save_bundle(
     return bundle
 
 
+def n_weights(path: Path) -> int:
+    """Return how many numbers the network and the classifier of a bundle hold, the known score left out."""
+    model = parse_onnx(read_archive(path)[0], path.name)
+    tensors = [t for t in model.graph.initializer if not t.name.startswith("known/")]
+    return sum(int(np.prod(tensor.dims)) for tensor in tensors)
+
+
 def spec_facts(spec: BackboneSpec) -> dict[str, Any]:
     """Return what a bundle and a report say of a backbone."""
     return {

@@ -168,6 +168,9 @@ def adapt() -> None:
     reptile       the same, at less cost
 
     \b
+    distil        teach a small network what a model file knows
+
+    \b
     check         say first whether these images suit the methods without labels
     cut           find out how many blocks to keep as they are
 

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 import click
 
 from handful import __version__
-from handful.cli.adapt_on_tasks import adapt
+from handful.cli import adapt_on_tasks, distil  # noqa: F401  # commands of adapt
+from handful.cli.adapt import adapt
 from handful.cli.backbones import backbones
 from handful.cli.demo import demo
 from handful.cli.doctor import doctor

@@ -13,6 +13,7 @@ from handful.heads.label_spreading import LabelSpreading
 from handful.heads.laplace import LaplaceProbe
 from handful.heads.laplacian import LaplacianPrototypes
 from handful.heads.linear_probe import LinearProbe
+from handful.heads.linear_rule import LinearRule
 from handful.heads.logistic_probe import LogisticProbe
 from handful.heads.logits import Head, softmax
 from handful.heads.matching import MatchingClassifier
@@ -64,6 +65,7 @@ __all__ = [
     "LaplaceProbe",
     "LaplacianPrototypes",
     "LinearProbe",
+    "LinearRule",
     "LogisticProbe",
     "MatchingClassifier",
     "NearestNeighbours",

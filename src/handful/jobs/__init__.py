@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from handful.jobs.cutting import CutResult, cut
     from handful.jobs.demonstration import DemoOutcome, demo
     from handful.jobs.diagnosis import doctor, list_backbones
+    from handful.jobs.distilling import Distillation, DistilResult, distil
     from handful.jobs.episodic import EpisodicTraining
     from handful.jobs.fitting import FitResult, Thresholds, fit
     from handful.jobs.folder import (
@@ -46,6 +47,8 @@ _HOMES = {
     "ClassTexts": "handful.jobs.class_texts",
     "CutResult": "handful.jobs.cutting",
     "DemoOutcome": "handful.jobs.demonstration",
+    "DistilResult": "handful.jobs.distilling",
+    "Distillation": "handful.jobs.distilling",
     "EPISODE_METHODS": "handful.jobs.shots",
     "EpisodicTraining": "handful.jobs.episodic",
     "EpisodesResult": "handful.jobs.shots",
@@ -66,6 +69,7 @@ _HOMES = {
     "check_images": "handful.jobs.pretext",
     "cut": "handful.jobs.cutting",
     "demo": "handful.jobs.demonstration",
+    "distil": "handful.jobs.distilling",
     "doctor": "handful.jobs.diagnosis",
     "embed_folder": "handful.jobs.vectors",
     "episodes": "handful.jobs.shots",
@@ -94,6 +98,8 @@ __all__ = [
     "ClassTexts",
     "CutResult",
     "DemoOutcome",
+    "DistilResult",
+    "Distillation",
     "EpisodesResult",
     "EpisodicTraining",
     "FitResult",
@@ -113,6 +119,7 @@ __all__ = [
     "check_images",
     "cut",
     "demo",
+    "distil",
     "doctor",
     "embed_folder",
     "episodes",
