@@ -26,8 +26,6 @@ from handful.jobs.unlabelled import UnlabelledPool, pool_of, unlabelled_facts, w
 from handful.jobs.workspace import Workspace, open_workspace, project_number
 from handful.jobs.zero_shot import (
     ZERO_SHOT,
-    check_labelled_classes,
-    gain_of_names,
     has_labels,
     names_facts,
     refuse_threshold,
@@ -160,12 +158,8 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
         with work.timed("unlabelled"):
             pool = _pool(work, labelled, method, folds, random_state, quiet)
             candidates, verdict = with_pool(method, pool, labelled)
-        names = None
-        if classes is not None:
-            check_labelled_classes(labelled.y.tolist(), classes)
-            with work.timed("texts"):
-                names = text_model(work, classes, random_state)
-            candidates = with_names(candidates, names)
+        with work.timed("texts"):
+            names, candidates = with_names(work, candidates, labelled, classes, random_state)
         with work.timed("measure"):
             measured = measure(candidates, labelled, limits.max_miss, folds, random_state, quiet)
             if run and measured.validation:
@@ -183,9 +177,7 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
         )
         facts = unlabelled_facts(pool, verdict, labelled, measured, head, name)
         report["unlabelled"] = as_json(facts)
-        if names is not None:
-            gain = gain_of_names(measured.validation, candidates)
-            report["names"] = as_json(names_facts(names, head, gain))
+        report["names"] = as_json(names_facts(names, head, measured.validation, candidates))
         made = _Made(head, known, name, labelled.X[train], labelled.images)
         return _written(work, path, made, report, measured, start)
 

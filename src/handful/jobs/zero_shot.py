@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from handful.backbones import (
-    DEFAULT,
     BackboneSpec,
     Classifier,
     imagenet_texts,
+    packaged,
     packaged_classifier,
     packaged_text,
 )
@@ -71,11 +71,6 @@ class TextModel:
     forecast: Forecast
     facts: dict[str, Any]
 
-    @property
-    def direct_or_refined(self) -> Any:
-        """The classifier from texts before its temperature."""
-        return self.head.head_
-
 
 def text_model(work: Workspace, texts: ClassTexts, random_state: int) -> TextModel:
     """Return the classifier of the classes' texts for a folder's images.
@@ -121,7 +116,7 @@ def text_model(work: Workspace, texts: ClassTexts, random_state: int) -> TextMod
 
 def known_classifier(spec: BackboneSpec) -> Classifier:
     """Return the classifier of ImageNet's classes that fits a backbone's vectors."""
-    classifier = packaged_classifier() if spec.name == DEFAULT else spec.classifier
+    classifier = packaged_classifier() if _is_packaged(spec) else spec.classifier
     if (
         classifier is None
         or len(classifier.weight) != _N_KNOWN
@@ -132,6 +127,11 @@ def known_classifier(spec: BackboneSpec) -> Classifier:
             f"Got {spec.name!r} with vectors of {spec.dim} numbers. Leave out --backbone and --tiles, or label images."
         )
     return classifier
+
+
+def _is_packaged(spec: BackboneSpec) -> bool:
+    """Return whether these are the packaged weights: a run of `handful adapt` has other vectors."""
+    return packaged(spec.preprocess.to_dict()).spec.fingerprint == spec.fingerprint
 
 
 def _pool(work: Workspace, random_state: int) -> Float32:
@@ -177,13 +177,23 @@ def matched(logits: Float32, accuracy: float) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def with_names(candidates: dict[str, Any], model: TextModel) -> dict[str, Any]:
+def with_names(
+    work: Workspace,
+    candidates: dict[str, Any],
+    data: Labelled,
+    texts: ClassTexts | None,
+    random_state: int,
+) -> tuple[TextModel | None, dict[str, Any]]:
     """Return the heads to compare, before them the preferred one with the classes' texts beside it."""
+    if texts is None:
+        return None, candidates
+    check_labelled_classes(data.y.tolist(), texts)
+    model = text_model(work, texts, random_state)
     preferred = next(iter(candidates.values()))
-    return {WITH_NAMES: TextAndLabels(preferred.head, model.direct_or_refined), **candidates}
+    return model, {WITH_NAMES: TextAndLabels(preferred.head, model.head.head_), **candidates}
 
 
-def gain_of_names(validation: Validation | None, candidates: dict[str, Any]) -> Estimate:
+def _gain_of_names(validation: Validation | None, candidates: dict[str, Any]) -> Estimate:
     """Return the accuracy with the names less that without them, on the same folds."""
     what = "gain in accuracy by the classes' names"
     plain = next((name for name in candidates if name != WITH_NAMES), None)
@@ -198,9 +208,17 @@ def gain_of_names(validation: Validation | None, candidates: dict[str, Any]) -> 
     return Estimate.not_measurable(what, "the two were not compared on the same folds")
 
 
-def names_facts(model: TextModel, head: Any, gain: Estimate) -> dict[str, Any]:
-    """Return what the report says of the names beside labels."""
+def names_facts(
+    model: TextModel | None,
+    head: Any,
+    validation: Validation | None,
+    candidates: dict[str, Any],
+) -> dict[str, Any] | None:
+    """Return what the report says of the names beside labels, None where none were given."""
+    if model is None:
+        return None
     blend = getattr(head, "blend_", None)
+    gain = _gain_of_names(validation, candidates)
     return {"gain": gain, "used": blend is not None, "blend": blend, **model.facts}
 
 

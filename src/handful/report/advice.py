@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from handful.report.facts import Facts, Picture, ZeroShot
+from handful.report.facts import Facts, Picture
 from handful.report.headline import chance, is_predicted
 from handful.report.mistakes import mistakes, weakest_first
+from handful.report.named import ZeroShot
 from handful.report.text import interval, joined, number, percent, plural, points, shorten
 
 FEW = 5

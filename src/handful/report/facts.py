@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handful.core import BundleError, Estimate
+from handful.report.named import Names, ZeroShot, read_names, read_zero_shot
 from handful.report.node import Node
 
 FORMAT_VERSION = 1
@@ -170,27 +171,6 @@ class Unlabelled:
 
 
 @dataclass(frozen=True)
-class ZeroShot:
-    """What a classifier from the names of its classes rests on."""
-
-    classes: tuple[str, ...]
-    n: int
-    refined: bool
-    agreement: float
-    is_reliable: bool
-    predicted: Estimate
-    known_classes: Estimate
-
-
-@dataclass(frozen=True)
-class Names:
-    """What the names of the classes brought beside labels."""
-
-    used: bool
-    gain: Estimate
-
-
-@dataclass(frozen=True)
 class Facts:
     """One report, read."""
 
@@ -277,8 +257,8 @@ def read_facts(report: dict[str, Any]) -> Facts:
         backbone=tuple((key, node.words()) for key, node in root["backbone"].items()),
         adapted=_adapted(root["adapted"]),
         unlabelled=_unlabelled(root["unlabelled"]),
-        zero_shot=_zero_shot(root["zero_shot"]),
-        names=_names(root["names"]),
+        zero_shot=read_zero_shot(root["zero_shot"]),
+        names=read_names(root["names"]),
         methods=tuple(_method(row) for row in root["methods"].rows()),
         chosen=root["chosen"]["name"].text(),
         why=root["chosen"]["why"].text(),
@@ -342,24 +322,6 @@ def _adapted(node: Node) -> Adapted | None:
     if not node:
         return None
     return Adapted(*(node[key].estimate() for key in ("before", "after", "gain")))
-
-
-def _zero_shot(node: Node) -> ZeroShot | None:
-    if not node:
-        return None
-    return ZeroShot(
-        classes=tuple(row.text() for row in node["classes"].rows()),
-        n=node["n"].count() or 0,
-        refined=node["refined"].flag(),
-        agreement=node["agreement"].number() or 0.0,
-        is_reliable=node["is_reliable"].flag(),
-        predicted=node["predicted"].estimate(),
-        known_classes=node["known_classes"].estimate(),
-    )
-
-
-def _names(node: Node) -> Names | None:
-    return Names(node["used"].flag(), node["gain"].estimate()) if node else None
 
 
 def _unlabelled(node: Node) -> Unlabelled | None:

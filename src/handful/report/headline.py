@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handful.core import Estimate
-from handful.report.facts import Adapted, Facts, Names, Unlabelled, ZeroShot
+from handful.report.facts import Adapted, Facts, Unlabelled
+from handful.report.named import Names, ZeroShot
 from handful.report.text import interval, measured, percent, plural
 from handful.report.text import sentence as as_sentence
 
