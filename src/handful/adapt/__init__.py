@@ -8,6 +8,7 @@ from handful.core import MissingExtraError
 
 if TYPE_CHECKING:
     from handful.adapt.activations import cached_activations
+    from handful.adapt.contrastive_text import ContrastiveText
     from handful.adapt.cut import cut_report
     from handful.adapt.cut_parts import CutSettings
     from handful.adapt.cut_table import CutReport
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from handful.adapt.log import read_log
     from handful.adapt.loop import plan, train
     from handful.adapt.network import Network, as_chain, export_network, load_network, save_network
+    from handful.adapt.pair import new_towers, open_clip, save_pair, tokens_of
     from handful.adapt.pixels import Pixels
     from handful.adapt.pretext import CHECKS, Verdict, check_pretext
+    from handful.adapt.retrieval import HeldPairs
     from handful.adapt.selfsupervised.contrastive import Contrastive
     from handful.adapt.selfsupervised.instance import Instance
     from handful.adapt.selfsupervised.masked import Masked
@@ -48,6 +51,7 @@ _HOMES = {
     "CHECKS": "handful.adapt.pretext",
     "Consistency": "handful.adapt.semisupervised.consistency",
     "Contrastive": "handful.adapt.selfsupervised.contrastive",
+    "ContrastiveText": "handful.adapt.contrastive_text",
     "CutReport": "handful.adapt.cut_table",
     "CutSettings": "handful.adapt.cut_parts",
     "Distil": "handful.adapt.distil",
@@ -56,6 +60,7 @@ _HOMES = {
     "FineTune": "handful.adapt.finetune",
     "FineTuning": "handful.adapt.finetune",
     "Held": "handful.adapt.distil",
+    "HeldPairs": "handful.adapt.retrieval",
     "Instance": "handful.adapt.selfsupervised.instance",
     "Maml": "handful.adapt.episodic.maml",
     "Marked": "handful.adapt.semisupervised.consistency",
@@ -90,14 +95,18 @@ _HOMES = {
     "load_method": "handful.adapt.episodic.saved",
     "load_network": "handful.adapt.network",
     "new_method": "handful.adapt.episodic.saved",
+    "new_towers": "handful.adapt.pair",
+    "open_clip": "handful.adapt.pair",
     "plan": "handful.adapt.loop",
     "probe_head": "handful.adapt.finetune",
     "pseudo_label_rows": "handful.adapt.semisupervised.pseudo_labels",
     "read_log": "handful.adapt.log",
     "save_method": "handful.adapt.episodic.saved",
     "save_network": "handful.adapt.network",
+    "save_pair": "handful.adapt.pair",
     "softened": "handful.adapt.distil",
     "task_accuracies": "handful.adapt.episodic.evaluation",
+    "tokens_of": "handful.adapt.pair",
     "train": "handful.adapt.loop",
     "tune_on_task": "handful.adapt.episodic.pmf",
     "watch": "handful.adapt.watching",
@@ -111,6 +120,7 @@ __all__ = [
     "Budget",
     "Consistency",
     "Contrastive",
+    "ContrastiveText",
     "CutReport",
     "CutSettings",
     "Distil",
@@ -120,6 +130,7 @@ __all__ = [
     "FineTuning",
     "Hardware",
     "Held",
+    "HeldPairs",
     "Instance",
     "Maml",
     "Marked",
@@ -154,14 +165,18 @@ __all__ = [
     "load_method",
     "load_network",
     "new_method",
+    "new_towers",
+    "open_clip",
     "plan",
     "probe_head",
     "pseudo_label_rows",
     "read_log",
     "save_method",
     "save_network",
+    "save_pair",
     "softened",
     "task_accuracies",
+    "tokens_of",
     "train",
     "tune_on_task",
     "watch",

@@ -169,6 +169,7 @@ def adapt() -> None:
 
     \b
     distil        teach a small network what a model file knows
+    contrastive-text  learn from captions which text belongs to an image
 
     \b
     check         say first whether these images suit the methods without labels

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from handful import __version__
-from handful.cli import adapt_on_tasks, distil  # noqa: F401  # commands of adapt
+from handful.cli import adapt_on_tasks, contrastive_text, distil  # noqa: F401  # commands of adapt
 from handful.cli.adapt import adapt
 from handful.cli.backbones import backbones
 from handful.cli.demo import demo

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         write_report,
     )
     from handful.jobs.labelling import Labelling
+    from handful.jobs.pairing import Pairing, PairResult, contrastive_text
     from handful.jobs.predicting import Row, least_certain, predict
     from handful.jobs.predictor import Predictor
     from handful.jobs.pretext import check_images
@@ -50,13 +51,15 @@ _HOMES = {
     "DistilResult": "handful.jobs.distilling",
     "Distillation": "handful.jobs.distilling",
     "EPISODE_METHODS": "handful.jobs.shots",
-    "EpisodicTraining": "handful.jobs.episodic",
     "EpisodesResult": "handful.jobs.shots",
+    "EpisodicTraining": "handful.jobs.episodic",
     "FitResult": "handful.jobs.fitting",
     "Hardware": "handful.adapt",
     "ImportReport": "handful.project",
     "Labelling": "handful.jobs.labelling",
     "NewTasks": "handful.jobs.testing_on_tasks",
+    "PairResult": "handful.jobs.pairing",
+    "Pairing": "handful.jobs.pairing",
     "Predictor": "handful.jobs.predictor",
     "Question": "handful.jobs.asking",
     "Row": "handful.jobs.predicting",
@@ -67,6 +70,7 @@ _HOMES = {
     "adapt_on_tasks": "handful.jobs.training_on_tasks",
     "as_label_studio": "handful.jobs.asking",
     "check_images": "handful.jobs.pretext",
+    "contrastive_text": "handful.jobs.pairing",
     "cut": "handful.jobs.cutting",
     "demo": "handful.jobs.demonstration",
     "distil": "handful.jobs.distilling",
@@ -107,6 +111,8 @@ __all__ = [
     "ImportReport",
     "Labelling",
     "NewTasks",
+    "PairResult",
+    "Pairing",
     "Predictor",
     "Question",
     "Row",
@@ -117,6 +123,7 @@ __all__ = [
     "adapt_on_tasks",
     "as_label_studio",
     "check_images",
+    "contrastive_text",
     "cut",
     "demo",
     "distil",

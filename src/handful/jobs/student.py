@@ -129,9 +129,9 @@ def student_sentence(
     said = [f"Which of the two is better cannot be measured: {gain.how}."]
     if gain.is_measured:
         points = f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+        teacher, student = figures["before"].percent, figures["after"].percent
         said = [
-            f"The student is right on {figures['after'].percent} of {gain.n} test images, "
-            + f"the teacher on {figures['before'].percent}: {points}."
+            f"The student is right on {student} of {gain.n} test images, the teacher on {teacher}: {points}."
         ]
     if agreement.is_measured:
         said.append(
