@@ -50,7 +50,7 @@ def open_clip() -> Any:
     try:
         import open_clip as library
     except ImportError as error:
-        raise MissingExtraError("Training an image-text pair", "open_clip_torch", "text") from error
+        raise MissingExtraError("Training an image-text pair", "open_clip_torch", "clip") from error
     return library
 
 
