@@ -25,6 +25,7 @@ from handful.heads.unlabelled import (
 
 _AGREEMENT = 0.99  # of teacher and student, at which there is nothing more to learn
 _FLOOR = 1e-6
+_SHARPNESS = 2
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,15 @@ class SelfTraining(RuleMixin, MetaEstimatorMixin, BaseEstimator):
     student : classifier, default=None
         Any head; it is cloned and fitted on hard labels. None: the ridge regression
         of the pseudo-labels on the whole pool, where a vector that is not selected
-        has no vote but counts in the covariance. It is one linear rule.
+        keeps the teacher's probabilities, which changes nothing of what is believed of it.
+        It is one linear rule.
     n_rounds : int, default=5
         At least 1. Round r of n takes the share r / n of every class.
     threshold : float, default=None
         Take the pseudo-labels of at least this probability instead, in ``(0, 1)``.
     labels : {"soft", "hard"}, default="soft"
-        Whether the student learns probabilities or classes. A given ``student`` needs "hard".
+        Whether the student learns from those selected their probabilities, squared, which sharpens
+        them, or their classes. A given ``student`` needs "hard".
     class_prior : mapping of class to share, or array-like of shape (n_classes,), default=None
         Share of every class among all images, above 0, summing to 1: the
         pseudo-labels are aligned to it. None: they are taken as they come.
@@ -224,10 +227,9 @@ class _Training:
             labels = proba if self.prior is None else aligned(np.log(proba + _FLOOR), self.prior)
             selected = self._selected(labels, number / self.asked.n_rounds)
             selected[np.asarray(left_out, np.int64)], selected[kept] = False, True
-            if self.asked.labels == "hard":
-                labels = one_hot(labels.argmax(axis=1), self.n_classes)
-            labels[kept] = fixed
-            targets, head = self._student(labels, selected)
+            taken = self._taken(labels)
+            labels[kept] = taken[kept] = fixed
+            targets, head = self._student(np.where(selected[:, None], taken, labels), selected)
             taught = self._proba(targets, head)
             new = slice(self.pool.n_labelled, None)
             same = taught[new].argmax(axis=1) == proba[new].argmax(axis=1)
@@ -255,14 +257,20 @@ class _Training:
             selected[rows] = sure[rows] >= least
         return selected
 
+    def _taken(self, labels: Float32) -> Float32:
+        """Return the pseudo-labels as they are learnt from: as classes, or sharper."""
+        if self.asked.labels == "hard":
+            return one_hot(labels.argmax(axis=1), self.n_classes)
+        sharp = labels**_SHARPNESS
+        return sharp / sharp.sum(axis=1, keepdims=True)
+
     def _student(self, labels: Float32, selected: Bool) -> tuple[Float32, Any]:
         if self.asked.student is not None:
             hard = labels[selected].argmax(axis=1)
             return labels, clone(self.asked.student).fit(
                 self.vectors[selected], self.asked.classes_[hard]
             )
-        mean = labels[selected].mean(axis=0)
-        return np.where(selected[:, None], labels, mean), None
+        return labels, None
 
     def _proba(self, targets: Float32, head: Any) -> Float32:
         if head is None:
