@@ -31,7 +31,10 @@ _CODE = "from handful.cli import main; main()"
 
 def folder_of(asked: argparse.Namespace) -> Path:
     """Return the images of the draw, copied once."""
-    images = asked.folder / f"{asked.set.replace('/', '-')}-{asked.labels}-{asked.pool}-{asked.test}-{asked.seed}"
+    images = (
+        asked.folder
+        / f"{asked.set.replace('/', '-')}-{asked.labels}-{asked.pool}-{asked.test}-{asked.seed}"
+    )
     if not images.is_dir():
         part = images.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
@@ -91,7 +94,11 @@ def main() -> None:
     figures["settings"] = {key: str(value) for key, value in vars(asked).items() if key != "folder"}
     claim = "within 3 points of the teacher with a quarter of its weights, 4 times as fast"
     path = record.write(
-        asked.name or f"distil-{asked.set.partition('/')[0]}", figures, seed=asked.seed, claim=claim, script="distil"
+        asked.name or f"distil-{asked.set.partition('/')[0]}",
+        figures,
+        seed=asked.seed,
+        claim=claim,
+        script="distil",
     )
     print(f"{facts['sentence']}\n{path}")
 
