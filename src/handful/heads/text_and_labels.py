@@ -51,9 +51,9 @@ class TextAndLabels(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     The two factors minimise the log loss of labelled images that the head had not seen, by its
     leave-one-out logits, plus a weak prior: texts that are wrong on the labels soon count for
-    nothing, and with many labels those decide. Either alone is within reach, so that the blend is
-    not measurably worse than the better. Where a class has a single label, no fit without it knows
-    the class: it then speaks of the texts alone.
+    nothing, and with many labels those decide. Either alone is within reach, so on average the blend is
+    seldom worse than the better; with one to five labels a class it can be by a point or two. Where a
+    class has a single label, no fit without it knows the class: it then speaks of the texts alone.
 
     A class without a label keeps the probability that the texts give it.
 
