@@ -32,7 +32,8 @@ def test_it_does_not_run_as_root_and_keeps_no_package_cache():
 
 def test_the_command_is_one_that_handful_takes():
     name, *rest = json.loads(instructions("CMD")[-1])
-    context = main.commands[name].make_context(name, rest, resilient_parsing=True)
+    parent = main.make_context("handful", [], resilient_parsing=True)
+    context = main.commands[name].make_context(name, rest, parent=parent, resilient_parsing=True)
     assert context.params["host"] == "0.0.0.0"
     assert str(context.params["port"]) == instructions("EXPOSE")[0] == "8000"
 

@@ -24,7 +24,7 @@ _FIELDS = ("tower", "weights", "download", "scratch", "size", "frozen_text", "di
 
 @adapt.command("contrastive-text")
 @images_argument
-@click.option("--captions", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@click.option("--captions", required=True, type=click.Path(path_type=Path, dir_okay=False),
               help="CSV with the columns path and caption.")  # fmt: skip
 @click.option("--tower", default="efficientnet_lite0", show_default=True, metavar="NAME",
               help="The image tower: the packaged network or timm:NAME.")  # fmt: skip

@@ -25,7 +25,7 @@ _FIELDS = ("student", "weights", "download", "scratch", "size", "budget", "batch
 
 @adapt.command()
 @images_argument
-@click.option("--teacher", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@click.option("--teacher", required=True, type=click.Path(path_type=Path, dir_okay=False),
               help="A model file of `handful fit`.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Where else to write the student's model file.")  # fmt: skip
