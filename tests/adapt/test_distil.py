@@ -18,7 +18,7 @@ from handful.adapt import (
     softened,
 )
 from handful.core import BackboneError
-from handful.heads import LinearRule
+from handful.heads import LinearClassifier
 
 RNG = np.random.default_rng(0)
 
@@ -61,7 +61,7 @@ def test_the_loss_is_the_cross_entropy_with_the_teacher_and_the_head_becomes_lin
     method.eval()
     with torch.no_grad():
         X, expected = method.chain(x).numpy(), method.logits(x).numpy()
-    rule = LinearRule(*method.linear(), list("abcde"))
+    rule = LinearClassifier(*method.linear(), list("abcde"))
     assert rule.predict_logits(X) == pytest.approx(expected, abs=1e-4)
 
 

@@ -12,8 +12,8 @@ from handful.heads.knn import NearestNeighbours
 from handful.heads.label_spreading import LabelSpreading
 from handful.heads.laplace import LaplaceProbe
 from handful.heads.laplacian import LaplacianPrototypes
+from handful.heads.linear_classifier import LinearClassifier
 from handful.heads.linear_probe import LinearProbe
-from handful.heads.linear_rule import LinearRule
 from handful.heads.logistic_probe import LogisticProbe
 from handful.heads.logits import Head, softmax
 from handful.heads.matching import MatchingClassifier
@@ -64,8 +64,8 @@ __all__ = [
     "LabelSpreading",
     "LaplaceProbe",
     "LaplacianPrototypes",
+    "LinearClassifier",
     "LinearProbe",
-    "LinearRule",
     "LogisticProbe",
     "MatchingClassifier",
     "NearestNeighbours",

@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator
 
 from handful.core import Array, Float64, Int
 from handful.embeddings import unit
-from handful.heads.logits import one_hot
-from handful.heads.text_prior import TextPriorMixin, soft
+from handful.heads.logits import exact_softmax, one_hot
+from handful.heads.text_prior import TextPriorMixin
 
 _RATE, _MOMENTUM, _WARM_UP = 0.1, 0.9, 1e-5
 
@@ -71,7 +71,7 @@ class CLAP(TextPriorMixin, BaseEstimator):
         return self
 
     def _penalty(self, F: Float64, codes: Int, T: Float64) -> Float64:
-        own = soft(self.logit_scale * F @ T.T)[np.arange(len(F)), codes]
+        own = exact_softmax(self.logit_scale * F @ T.T)[np.arange(len(F)), codes]
         counts = np.bincount(codes, minlength=len(T))
         return np.bincount(codes, own, minlength=len(T)) / np.maximum(counts, 1)
 
@@ -79,6 +79,6 @@ class CLAP(TextPriorMixin, BaseEstimator):
         """Return the gradient of the mean cross-entropy of scaled cosines."""
         length = np.linalg.norm(weight, axis=1, keepdims=True)
         direction = weight / length
-        error = soft(self.logit_scale * F @ direction.T) - targets
+        error = exact_softmax(self.logit_scale * F @ direction.T) - targets
         towards = self.logit_scale * error.T @ F / len(F)
         return (towards - (towards * direction).sum(axis=1, keepdims=True) * direction) / length

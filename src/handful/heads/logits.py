@@ -93,8 +93,13 @@ def linear(X: Float32, weight: Array, bias: Array) -> Float32:
 
 def softmax(logits: Array) -> Float32:
     """Return probabilities, float32, whose rows sum to 1."""
+    return exact_softmax(logits).astype(np.float32)
+
+
+def exact_softmax(logits: Array) -> Array:
+    """Return probabilities as exact as the logits are, for sums over many rows."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
 def log_losses(logits: Array, codes: Int) -> Float64:

@@ -90,9 +90,3 @@ def class_numbers(estimator: str, classes: Array, y: Array) -> Int:
             f"Classes: {listed(classes)}."
         )
     return np.searchsorted(classes, y).astype(np.int64)
-
-
-def soft(logits: Float64) -> Float64:
-    """Return softmax rows, float64."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -47,7 +47,8 @@ _OFFSET = 6.0
 _DARKEST, _LIGHTEST = 5.0, 250.0
 _STEPS = 6
 _COMPARED_AT = 32
-_HOPELESS = {16: 0.5, 32: 0.25, 48: np.inf}  # difference after a level that no finer one mends
+_LEVELS = (16, 32, 48)
+_HOPELESS = {16: 0.5, 32: 0.25}  # difference after a level that no finer one mends
 
 
 def confirm_duplicates(pairs: Sequence[tuple[Path, Path]], *, white: int = 65535) -> Bool:
@@ -95,9 +96,10 @@ def is_copy(a: Image.Image | None, b: Image.Image | None) -> bool:
 
 def _is_crop(whole: Image.Image, part: Image.Image) -> bool:
     margins = np.zeros(4)
-    for side in _HOPELESS:
+    for side in _LEVELS:
         margins = _refined(whole, part, margins, side)
-        if _difference(whole, part, margins, side)[0] > _HOPELESS[side]:
+        hopeless = _HOPELESS.get(side)
+        if hopeless and _difference(whole, part, margins, side)[0] > hopeless:
             return False
     overall, anywhere = _difference(whole, part, margins, _COMPARED_AT)
     most = MOST_OVERALL if margins.max() < _UNCROPPED else MOST_OVERALL_CROPPED

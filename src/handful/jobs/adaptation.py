@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful.adapt import Budget, Hardware, Recipe
-from handful.core import AdaptError, Float32, Int, did_you_mean
+from handful.core import AdaptError, Float32, Int, did_you_mean, write_atomically
 
 if TYPE_CHECKING:
     from handful.adapt import Network
 
+RECIPE = "recipe.json"  # in the folder of a run
 SUPERVISED = "finetune"
 CONSISTENCY, NOISY_STUDENT = "consistency", "noisy-student"
 SEMI_SUPERVISED = (CONSISTENCY, NOISY_STUDENT)
@@ -210,3 +213,11 @@ def _self_supervised(method: str) -> Callable[..., Any]:
         "predictive": Predictive,
         "instance": Instance,
     }[method]
+
+
+def kept_recipe(folder: Path, make: Callable[[], Recipe]) -> Recipe:
+    """Return the recipe of a run: made when the run begins, as kept in its folder ever after."""
+    path = folder / RECIPE
+    if not path.is_file():
+        write_atomically(path, json.dumps(asdict(make()), indent=1).encode())
+    return Recipe(**json.loads(path.read_text(encoding="utf-8")))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,10 +25,12 @@ from handful.core import (
 from handful.heads import LinearProbe, TemperatureScaled
 from handful.jobs.adaptation import (
     PRETEXT,
+    RECIPE,
     SEMI_SUPERVISED,
     WITH_LABELS,
     Adaptation,
     check_method,
+    kept_recipe,
     n_folds,
     recipe_of,
     train_side,
@@ -320,10 +322,9 @@ class AdaptRun:
 
     def planned(self, method: Any, data: TrainingData) -> Recipe:
         """Return the recipe, its steps worked out once and kept in the run."""
-        from handful.adapt import Recipe, plan
+        from handful.adapt import plan
 
-        path = self.folder / "recipe.json"
-        if not path.is_file():
+        def make() -> Recipe:
             settings = self.settings
             runs = 1
             if self.method in WITH_LABELS:
@@ -333,14 +334,14 @@ class AdaptRun:
             if settings.budget.unit == "epochs":
                 budget = settings.budget
             recipe = recipe_of(self.method, settings, self.random_state)
-            recipe = plan(method, data, recipe, budget, settings.hardware)
-            write_atomically(path, json.dumps(asdict(recipe), indent=1).encode())
-        return Recipe(**json.loads(path.read_text(encoding="utf-8")))
+            return plan(method, data, recipe, budget, settings.hardware)
+
+        return kept_recipe(self.folder, make)
 
     def _facts(self, figures: BeforeAfter | None) -> dict[str, Any]:
         shutil.rmtree(self.folder / "pixels", ignore_errors=True)
         measured = figures is not None and figures.gain.is_measured
-        planned = self.folder / "recipe.json"  # where all was trained before a kill
+        planned = self.folder / RECIPE  # where all was trained before a kill
         recipe = self.recipe or (json.loads(planned.read_text()) if planned.is_file() else None)
         return {
             "format_version": 1, "handful": __version__,

@@ -16,7 +16,8 @@ from handful import __version__
 from handful.adapt import Budget, Hardware, Recipe
 from handful.backbones import save_backbone
 from handful.core import AdaptError, Estimate, write_atomically
-from handful.heads import LinearRule
+from handful.heads import LinearClassifier
+from handful.jobs.adaptation import kept_recipe
 from handful.jobs.adapted import origin_facts
 from handful.jobs.backbone import RUN_RECORD, BackboneChoice
 from handful.jobs.lessons import Lessons, choose_lessons
@@ -211,7 +212,7 @@ class DistilRun:
         network = self._recorded(network, lessons)
         save_network(network, self.folder / "network.safetensors")
         backbone = export_network(network)
-        head = LinearRule(*method.linear(), self.lecture.teacher.classes)
+        head = LinearClassifier(*method.linear(), self.lecture.teacher.classes)
         figures = compare_student(self.lecture, lessons, backbone, head, quiet=self.quiet)
         write_student(
             self.bundle, self.lecture, lessons, backbone, head, figures["after"],
@@ -271,8 +272,8 @@ class DistilRun:
         """Return the recipe, its steps worked out once and kept in the run."""
         from handful.adapt import plan
 
-        path, own = self.folder / "recipe.json", self.settings
-        if not path.is_file():
+        def make() -> Recipe:
+            own = self.settings
             mixed = bool((data.targets >= 0).any())
             recipe = Recipe(
                 steps=1, batch_size=max(own.batch_size, _FEWEST), rate=own.rate, random_state=self.random_state,
@@ -281,8 +282,9 @@ class DistilRun:
             recipe = plan(method, data, recipe, own.budget, own.hardware)
             if recipe.batch_size < _FEWEST:
                 raise AdaptError("One image is too few to learn from. Add images.")
-            write_atomically(path, json.dumps(asdict(recipe), indent=1).encode())
-        return Recipe(**json.loads(path.read_text(encoding="utf-8")))
+            return recipe
+
+        return kept_recipe(self.folder, make)
 
     def _recorded(self, network: Network, lessons: Lessons) -> Network:
         """Write down what the student learnt from, and return its network with that record."""

@@ -17,6 +17,7 @@ from handful.adapt import Budget, Hardware, Recipe
 from handful.backbones import from_torch, packaged_text, save_backbone
 from handful.core import AdaptError, Array, Estimate, Int, stream, write_atomically
 from handful.images import decode, may_pass
+from handful.jobs.adaptation import kept_recipe
 from handful.jobs.adapted import origin_facts
 from handful.jobs.backbone import RUN_RECORD, BackboneChoice
 from handful.jobs.captions import read_captions
@@ -262,15 +263,15 @@ class PairRun:
         """Return the recipe, its steps worked out once and kept in the run."""
         from handful.adapt import plan
 
-        path, own = self.folder / "recipe.json", self.settings
-        if not path.is_file():
+        def make() -> Recipe:
+            own = self.settings
             recipe = Recipe(
                 steps=1, batch_size=own.batch_size, rate=own.rate, weight_decay=0.1, ema=0.99,
                 random_state=self.random_state,
             )  # fmt: skip
-            recipe = plan(method, data, recipe, own.budget, own.hardware)
-            write_atomically(path, json.dumps(asdict(recipe), indent=1).encode())
-        return Recipe(**json.loads(path.read_text(encoding="utf-8")))
+            return plan(method, data, recipe, own.budget, own.hardware)
+
+        return kept_recipe(self.folder, make)
 
     def _exported(self, towers: Any) -> None:
         """Write the image tower as a backbone; a caption may name a class, so labels count as seen."""

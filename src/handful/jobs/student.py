@@ -13,7 +13,7 @@ from handful import __version__
 from handful.backbones import OnnxBackbone
 from handful.bundle import Bundle, n_weights, save_bundle
 from handful.core import Bool, Estimate, stream
-from handful.heads import KnownScorer, LinearRule
+from handful.heads import KnownScorer, LinearClassifier
 from handful.images import decode
 from handful.jobs.adapted import vectors_of
 from handful.jobs.lessons import Lessons
@@ -25,7 +25,12 @@ _VERIFIED = 8  # images on which the file is compared with Python
 
 
 def compare_student(
-    lecture: Lecture, lessons: Lessons, backbone: OnnxBackbone, head: LinearRule, *, quiet: bool
+    lecture: Lecture,
+    lessons: Lessons,
+    backbone: OnnxBackbone,
+    head: LinearClassifier,
+    *,
+    quiet: bool,
 ) -> dict[str, Estimate]:
     """Return ``before`` (the teacher's accuracy), ``after`` (the student's), ``gain`` and ``agreement``."""
 
@@ -75,7 +80,7 @@ def _why_unmeasured(lecture: Lecture, lessons: Lessons) -> str:
 
 
 def write_student(
-    path: Path, lecture: Lecture, lessons: Lessons, backbone: OnnxBackbone, head: LinearRule,
+    path: Path, lecture: Lecture, lessons: Lessons, backbone: OnnxBackbone, head: LinearClassifier,
     accuracy: Estimate, *, random_state: int, quiet: bool,
 ) -> Bundle:  # fmt: skip
     """Write the student's model file, and return it loaded."""

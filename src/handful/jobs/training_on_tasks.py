@@ -17,6 +17,7 @@ from handful import __version__
 from handful.backbones import is_saved, save_backbone
 from handful.core import AdaptError, Estimate, Float64, UInt8, write_atomically
 from handful.images import may_pass
+from handful.jobs.adaptation import kept_recipe
 from handful.jobs.adapted import origin_facts
 from handful.jobs.adapting import AdaptResult
 from handful.jobs.backbone import RUN_RECORD, BackboneChoice
@@ -243,17 +244,16 @@ class TaskRun:
 
     def _planned(self, method: Any, data: TrainingData) -> Recipe:
         """Return the recipe, its steps worked out once and kept in the run."""
-        from handful.adapt import Recipe, plan
+        from handful.adapt import plan
 
-        path = self.folder / "recipe.json"
-        if not path.is_file():
+        def make() -> Recipe:
             recipe = recipe_on_tasks(
                 self.method, self.settings, self.random_state, scratch=self.scratch
             )
             budget = in_tasks(self.settings, recipe.batch_size, len(data.names))
-            recipe = plan(method, data, recipe, budget, self.settings.hardware)
-            write_atomically(path, json.dumps(asdict(recipe), indent=1).encode())
-        return Recipe(**json.loads(path.read_text(encoding="utf-8")))
+            return plan(method, data, recipe, budget, self.settings.hardware)
+
+        return kept_recipe(self.folder, make)
 
     def _facts(
         self, recipe: Recipe, best: float, before: Float64, after: Float64, tasks: Tasks

@@ -12,7 +12,7 @@ from handful.heads.logits import LogitsClassifierMixin, linear
 from handful.heads.onnx_form import INPUT, OnnxForm
 
 
-class LinearRule(LogitsClassifierMixin):
+class LinearClassifier(LogitsClassifierMixin):
     """Logits ``X @ weight.T + bias``; there is nothing to fit.
 
     Parameters
@@ -29,7 +29,7 @@ class LinearRule(LogitsClassifierMixin):
 
     Examples
     --------
-    >>> rule = LinearRule(np.eye(2), np.zeros(2), ["cat", "dog"])
+    >>> rule = LinearClassifier(np.eye(2), np.zeros(2), ["cat", "dog"])
     >>> rule.predict(np.array([[0.1, 0.9]], np.float32)).tolist()
     ['dog']
     """
