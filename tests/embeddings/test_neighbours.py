@@ -27,6 +27,15 @@ def test_equals_scikit_learn(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(similarity, 1 - distance, atol=1e-6)
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), n=st.integers(1, 200), k=st.integers(1, 12))
+def test_groups_of_columns_lose_no_neighbour(seed: int, n: int, k: int) -> None:
+    X = np.random.default_rng(seed).integers(-2, 3, (n, 4)).astype(np.float32)  # many ties
+    _, similarity = nearest(X[:9], X, k)
+    expected = -np.sort(-(unit(X[:9]) @ unit(X).T), axis=1)[:, :k]
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 999), threshold=st.floats(-0.9, 0.99), n=st.integers(0, 25))
 def test_pairs_are_all_and_only_those_above(seed: int, threshold: float, n: int) -> None:

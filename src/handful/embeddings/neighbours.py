@@ -7,6 +7,8 @@ import numpy as np
 from handful.core import Float32, Int
 
 _BLOCK = 1024
+_COSINES_AT_ONCE = 8_000_000
+_GROUP = 16  # columns of which one maximum is taken
 
 
 def unit(X: Float32) -> Float32:
@@ -42,14 +44,33 @@ def nearest(queries: Float32, X: Float32, n_neighbors: int) -> tuple[Int, Float3
     X = unit(X)
     indices = np.empty((len(queries), k), np.int64)
     similarity = np.empty((len(queries), k), np.float32)
-    for start in range(0, len(queries), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    step = min(_BLOCK, max(64, _COSINES_AT_ONCE // max(len(X), 1)))
+    for start in range(0, len(queries), step):
+        block = slice(start, start + step)
         cosines = unit(queries[block]) @ X.T
-        candidates = np.sort(np.argpartition(cosines, -k, axis=1)[:, -k:], axis=1)
+        candidates = np.sort(_highest(cosines, k), axis=1)
         order = np.argsort(-np.take_along_axis(cosines, candidates, 1), axis=1, kind="stable")
         indices[block] = np.take_along_axis(candidates, order, 1)
         similarity[block] = np.take_along_axis(cosines, indices[block], 1)
     return indices, similarity
+
+
+def _highest(values: Float32, k: int) -> Int:
+    """Return the columns of the ``k`` highest values of each row, in any order.
+
+    They lie in the ``k`` groups of columns whose maxima are the highest, so that the slow
+    partition sees a small part of the row. The last columns are in no group.
+    """
+    n_groups = values.shape[1] // _GROUP
+    if n_groups <= k:
+        return np.argpartition(values, -k, axis=1)[:, -k:]
+    grouped = values[:, : n_groups * _GROUP].reshape(len(values), _GROUP, n_groups)
+    groups = np.argpartition(grouped.max(axis=1), -k, axis=1)[:, -k:]
+    columns = (groups[:, :, None] + np.arange(_GROUP) * n_groups).reshape(len(values), -1)
+    last = np.arange(n_groups * _GROUP, values.shape[1])
+    columns = np.concatenate([columns, np.tile(last, (len(values), 1))], axis=1)
+    found = np.argpartition(np.take_along_axis(values, columns, 1), -k, axis=1)[:, -k:]
+    return np.take_along_axis(columns, found, 1)
 
 
 def pairs_above(X: Float32, threshold: float) -> tuple[Int, Float32]:

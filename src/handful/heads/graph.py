@@ -11,7 +11,6 @@ from handful.core import Float32, Int
 from handful.embeddings import nearest
 
 N_AXES = 128  # principal axes on which rows are compared
-_COSINES_AT_ONCE = 8_000_000
 _TINY = np.float32(1e-30)
 
 
@@ -43,7 +42,7 @@ def mutual_graph(rows: Float32, n_neighbors: int, *, temperature: float) -> Any:
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     n = len(rows)
-    indices, cosines = _others(*_neighbours(rows, n_neighbors + 1))
+    indices, cosines = _others(*nearest(rows, rows, n_neighbors + 1))
     weights = np.exp((np.clip(cosines, -1, 1) - 1) / np.float32(temperature))
     starts = np.arange(n + 1) * indices.shape[1]
     directed = sparse.csr_array((weights.ravel(), indices.ravel(), starts), shape=(n, n))
@@ -77,14 +76,6 @@ def spread(graph: Any, values: Float32, *, alpha: float, n_steps: int) -> Float3
         spreading *= np.float32(alpha)
         spreading += kept
     return spreading
-
-
-def _neighbours(rows: Float32, n_neighbors: int) -> tuple[Int, Float32]:
-    """Return the neighbours of all rows, so many queries at once as keep the memory small."""
-    step = max(64, _COSINES_AT_ONCE // len(rows))
-    found = [nearest(rows[i : i + step], rows, n_neighbors) for i in range(0, len(rows), step)]
-    indices, cosines = zip(*found, strict=True)
-    return np.concatenate(indices), np.concatenate(cosines)
 
 
 def _others(indices: Int, cosines: Float32) -> tuple[Int, Float32]:
