@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image as Pillow
 
 from handful.cli import main
 from handful.core import ProjectError
@@ -113,3 +114,16 @@ def test_the_table_with_a_column_of_labels_comes_back(digits: Maker, tmp_path: P
     file = tmp_path / "next.csv"
     file.write_text("\n".join([f"{lines[0]},label", *(f"{line},1" for line in lines[1:])]))
     assert import_labels(folder, file).labelled == 4
+
+
+def test_copies_of_labelled_images_and_of_picks_are_not_asked_for(digits: Maker) -> None:
+    folder = digits(3, unlabelled=12)
+    originals = [*sorted((folder / "unlabelled").iterdir())[:3], *sorted((folder / "0").iterdir())]
+    for path in originals:  # another file, the same picture
+        Pillow.open(path).resize((48, 48)).save(folder / "unlabelled" / f"copy-{path.stem}.png")
+    found = next_images(folder, 99, backbone=SMALL, quiet=True)
+    names = {question.image.path.stem.removeprefix("copy-") for question in found}
+    assert len(found) == len(names) == 24
+    assert not names & {path.stem for path in (folder / "0").iterdir()}
+    drawn = next_images(folder, 99, strategy="random", backbone=SMALL, quiet=True)
+    assert len(drawn) == 24 + len(originals)

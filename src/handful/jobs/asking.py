@@ -11,6 +11,7 @@ import numpy as np
 
 from handful.core import ProjectError
 from handful.jobs.backbone import BackboneChoice
+from handful.jobs.near_duplicates import copies_among, repeats_in
 from handful.jobs.workspace import Workspace, open_workspace
 from handful.project import Image, label_studio_tasks
 from handful.select import Batch, Loop, check_strategy
@@ -65,7 +66,9 @@ def next_images(
     """Return the images of a folder whose labels would help most.
 
     Images with a label, of the test split, and those a person could not tell are not asked
-    for. It works from no label on.
+    for, nor a copy of a labelled image or of another pick: it teaches nothing new. It works from
+    no label on. Pixels decide what a copy is, vectors propose the pairs. The strategy ``"random"``
+    leaves copies in, so that its picks are a random sample.
 
     Parameters
     ----------
@@ -95,7 +98,7 @@ def next_images(
     )
     with opened as work:
         loop = _loop(work, strategy, random_state)
-        batch = loop.ask(n)
+        batch = loop.ask(n) if strategy == "random" else _without_copies(work, loop, n, quiet)
         if not len(batch.indices):
             raise ProjectError(
                 f"Every image in {str(work.project.root)!r} that may be asked for has a label. "
@@ -128,6 +131,19 @@ def _loop(work: Workspace, strategy: str, random_state: int) -> Loop:
     if len(rows):
         loop.tell(rows, [work.images[row].label for row in rows])
     return loop
+
+
+def _without_copies(work: Workspace, loop: Loop, n: int, quiet: bool) -> Batch:
+    """Ask again in place of each copy of a labelled image or of an earlier pick."""
+    labelled = [work.images[row] for row in loop.labelled]
+    while True:
+        batch = loop.ask(n)
+        picked = [work.images[row] for row in batch.indices]
+        copies = copies_among(work, labelled, picked, quiet=quiet)
+        copies |= repeats_in(work, picked, quiet=quiet)
+        if not copies:
+            return batch
+        loop.close([row for row in batch.indices if work.images[row].hash in copies])
 
 
 def _questions(work: Workspace, loop: Loop, batch: Batch) -> list[Question]:

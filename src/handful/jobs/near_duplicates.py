@@ -67,8 +67,6 @@ def copies_among(
     """
     if not images or not others:
         return set()
-    key = f"pairs_looked_at:{work.backbone.spec.fingerprint}"
-    looked_at = {(a, b) for a, b in work.project.setting(key) or ()}
     mine, theirs = [image.hash for image in images], [image.hash for image in others]
     indices, similarity = nearest(work.store.rows(theirs), work.store.rows(mine), 1)
     closest = indices[:, 0]
@@ -77,13 +75,40 @@ def copies_among(
     rows = np.sort(order[(place < _NEIGHBOURS) & (similarity[order, 0] >= SIMILAR)])
     found = zip(rows.tolist(), closest[rows].tolist(), strict=True)
     pairs = sorted((min(theirs[i], mine[j]), max(theirs[i], mine[j])) for i, j in found)
+    twins = _same_picture(work, [*images, *others], pairs, quiet)
+    return {name for pair in twins for name in pair}.intersection(theirs)
+
+
+def repeats_in(work: Workspace, images: Sequence[Image], *, quiet: bool = False) -> set[str]:
+    """Return the hashes of the images that show the same picture as one earlier in the sequence.
+
+    Parameters
+    ----------
+    work : Workspace
+        Its store has a vector for each image.
+    images : sequence of Image
+        Distinct; so few that all are compared with all.
+    quiet : bool, default=False
+        Show no progress.
+    """
+    hashes = [image.hash for image in images]
+    place = {name: row for row, name in enumerate(hashes)}
+    twins = _same_picture(work, images, _proposed(work, hashes), quiet)
+    return {max(pair, key=place.__getitem__) for pair in twins}
+
+
+def _same_picture(
+    work: Workspace, images: Sequence[Image], pairs: list[tuple[str, str]], quiet: bool
+) -> set[tuple[str, str]]:
+    """Return those of the proposed pairs that are copies; pixels are compared once and remembered."""
+    pairs = sorted((min(pair), max(pair)) for pair in pairs)
+    key = f"pairs_looked_at:{work.backbone.spec.fingerprint}"
+    looked_at = {(a, b) for a, b in work.project.setting(key) or ()}
     proposed = [pair for pair in pairs if pair not in looked_at]
     if proposed:
-        confirmed = _confirmed(work, [*images, *others], proposed, quiet)
-        work.project.add_near_duplicates(confirmed)
+        work.project.add_near_duplicates(_confirmed(work, images, proposed, quiet))
         work.project.set_setting(key, sorted(looked_at.union(proposed)))
-    twins = set(pairs).intersection(work.project.near_duplicates())
-    return {name for pair in twins for name in pair}.intersection(theirs)
+    return set(pairs).intersection(work.project.near_duplicates())
 
 
 def _confirmed(

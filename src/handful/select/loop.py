@@ -138,6 +138,10 @@ class Loop:
         if len(np.unique(self.y)) > 1:
             self.head_ = clone(self._head).fit(self.X[self.labelled], self.y)
 
+    def close(self, rows: Array | list[int]) -> None:
+        """Never ask for these rows again."""
+        self._closed = np.union1d(self._closed, np.asarray(rows, np.int64))
+
     def proba(self) -> Float32 | None:
         """Return the model's probabilities of all images; None while there is no model."""
         if self._proba is None and self.head_ is not None:
