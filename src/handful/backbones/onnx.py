@@ -75,16 +75,23 @@ class OnnxBackbone:
         return digest.hexdigest()
 
 
-def session(content: bytes) -> Any:
-    """Return an ONNX Runtime session of one thread for a serialised graph."""
+def session(content: bytes, device: str = "cpu") -> Any:
+    """Return an ONNX Runtime session of one thread for a serialised graph, on ``"cpu"`` or ``"cuda"``."""
     import onnxruntime
+
+    provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise BackboneError(
+            "This ONNX Runtime has no CUDA. Install it in place of the other: pip uninstall onnxruntime; "
+            "pip install onnxruntime-gpu"
+        )
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     # what was checked is ONNX: bytes that are also ONNX Runtime's own format stay ONNX
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=[provider])
 
 
 def load_onnx(path: Path, preprocess: dict[str, Any] | None = None) -> OnnxBackbone:

@@ -61,18 +61,21 @@ class Bundle:
         ``bundle.json``.
     report : dict
         ``report.json``: how the model was measured.
+    device : {"cpu", "cuda"}, default="cpu"
     """
 
-    def __init__(self, model: bytes, info: dict[str, Any], report: dict[str, Any]) -> None:
+    def __init__(
+        self, model: bytes, info: dict[str, Any], report: dict[str, Any], device: str = "cpu"
+    ) -> None:
         self.info, self.report = info, report
         self.classes: list[str] = info["classes"]
         self.preprocess = Preprocess.from_dict(info["preprocess"])
         self.threshold: float = info["thresholds"]["known"]
-        self._session = session(model)
+        self._session = session(model, device)
 
     @classmethod
-    def load(cls, path: Path | str) -> Bundle:
-        """Return the bundle in a file.
+    def load(cls, path: Path | str, *, device: str = "cpu") -> Bundle:
+        """Return the bundle in a file, to run on ``"cpu"`` or ``"cuda"``.
 
         Raises
         ------
@@ -85,7 +88,7 @@ class Bundle:
         try:
             _check_info(info)
             _check_graph(parse_onnx(model, path.name), info, path.name)
-            return cls(model, info, report)
+            return cls(model, info, report, device)
         except BundleError:
             raise
         except BackboneError as error:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from handful.cli.options import file, jobs_option, quiet_option
+from handful.cli.options import (
+    cluster_choice,
+    cluster_options,
+    echo_cluster,
+    file,
+    jobs_option,
+    local_place,
+    quiet_option,
+)
 
 
 @click.command()
 @click.argument("model", type=file)
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True)
+@click.option("-o", "--output", help="The folder for the answers of --engine ray.")
 @click.option(
     "--format",
     "form",
@@ -28,27 +38,33 @@ from handful.cli.options import file, jobs_option, quiet_option
     help="List only the N images most worth labelling.",
 )
 @jobs_option
+@cluster_options
 @quiet_option
 def predict(
-    model: Path,
-    images: tuple[Path, ...],
-    form: str,
-    as_json: bool,
-    review: int | None,
-    n_jobs: int | None,
-    quiet: bool,
-) -> None:
+    model: Path, images: tuple[str, ...], output: str | None, form: str,
+    as_json: bool, review: int | None, n_jobs: int | None, quiet: bool, **given: Any,
+) -> None:  # fmt: skip
     """Classify new images.
 
     MODEL is a file that fit wrote; IMAGES are files, or folders at any depth. `known` is 0 for
     an image unlike anything that was labelled and 1 for a very typical one; below the model's
     threshold it is called unknown. `flagged` names the class of --max-miss where the image
     reaches its threshold. A bad image is listed with the reason; the exit
-    code is 1 only if none could be used.
+    code is 1 only if none could be used. With --engine ray IMAGES is one folder or one .parquet or
+    .csv file with a column path, and the answers are parquet files.
     """
     from handful.cli.printing import print_rows
     from handful.jobs import predict as job
 
-    rows = job(model, images, n_jobs=n_jobs, quiet=quiet)
+    cluster = cluster_choice(given)
+    if (cluster is None) != (output is None) or (cluster and len(images) > 1):
+        raise click.UsageError("--engine ray takes one place of images and --output FOLDER.")
+    if cluster is not None and output is not None:
+        from handful.jobs import predict_on_ray
+
+        result = predict_on_ray(model, images[0], output, cluster=cluster, quiet=quiet)
+        return echo_cluster(result, output, quiet=quiet)
+    rows = job(model, [local_place(place) for place in images], n_jobs=n_jobs, quiet=quiet)
     if not print_rows(rows, "json" if as_json else form, review=review):
         raise click.exceptions.Exit(1)
+    return None

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handful.adapt import Budget, Hardware
+    from handful.advise import Advice
     from handful.jobs.adaptation import Adaptation
     from handful.jobs.adapting import AdaptResult, adapt
+    from handful.jobs.advising import advise
     from handful.jobs.asking import Question, as_label_studio, next_images
     from handful.jobs.backbone import BackboneChoice
     from handful.jobs.class_texts import ClassTexts, read_classes
+    from handful.jobs.cluster import Cluster, ClusterResult, embed_on_ray, predict_on_ray
     from handful.jobs.cutting import CutResult, cut
     from handful.jobs.demonstration import DemoOutcome, demo
     from handful.jobs.diagnosis import doctor, list_backbones
@@ -38,14 +41,17 @@ if TYPE_CHECKING:
     from handful.jobs.training_on_tasks import adapt_on_tasks
     from handful.jobs.vectors import embed_folder
     from handful.project import ImportReport, Step, escape_cell
-    from handful.report import summary_table
+    from handful.report import advice_table, summary_table
 
 _HOMES = {
     "AdaptResult": "handful.jobs.adapting",
     "Adaptation": "handful.jobs.adaptation",
+    "Advice": "handful.advise",
     "BackboneChoice": "handful.jobs.backbone",
     "Budget": "handful.adapt",
     "ClassTexts": "handful.jobs.class_texts",
+    "Cluster": "handful.jobs.cluster",
+    "ClusterResult": "handful.jobs.cluster",
     "CutResult": "handful.jobs.cutting",
     "DemoOutcome": "handful.jobs.demonstration",
     "DistilResult": "handful.jobs.distilling",
@@ -68,6 +74,8 @@ _HOMES = {
     "accuracy_on_new_classes": "handful.jobs.testing_on_tasks",
     "adapt": "handful.jobs.adapting",
     "adapt_on_tasks": "handful.jobs.training_on_tasks",
+    "advice_table": "handful.report",
+    "advise": "handful.jobs.advising",
     "as_label_studio": "handful.jobs.asking",
     "check_images": "handful.jobs.pretext",
     "contrastive_text": "handful.jobs.pairing",
@@ -76,6 +84,7 @@ _HOMES = {
     "distil": "handful.jobs.distilling",
     "doctor": "handful.jobs.diagnosis",
     "embed_folder": "handful.jobs.vectors",
+    "embed_on_ray": "handful.jobs.cluster",
     "episodes": "handful.jobs.shots",
     "escape_cell": "handful.project",
     "export_labels": "handful.jobs.folder",
@@ -85,6 +94,7 @@ _HOMES = {
     "list_backbones": "handful.jobs.diagnosis",
     "next_images": "handful.jobs.asking",
     "predict": "handful.jobs.predicting",
+    "predict_on_ray": "handful.jobs.cluster",
     "read_classes": "handful.jobs.class_texts",
     "read_report": "handful.jobs.folder",
     "status": "handful.jobs.folder",
@@ -97,9 +107,12 @@ __all__ = [
     "EPISODE_METHODS",
     "AdaptResult",
     "Adaptation",
+    "Advice",
     "BackboneChoice",
     "Budget",
     "ClassTexts",
+    "Cluster",
+    "ClusterResult",
     "CutResult",
     "DemoOutcome",
     "DistilResult",
@@ -121,6 +134,8 @@ __all__ = [
     "accuracy_on_new_classes",
     "adapt",
     "adapt_on_tasks",
+    "advice_table",
+    "advise",
     "as_label_studio",
     "check_images",
     "contrastive_text",
@@ -129,6 +144,7 @@ __all__ = [
     "distil",
     "doctor",
     "embed_folder",
+    "embed_on_ray",
     "episodes",
     "escape_cell",
     "export_labels",
@@ -138,6 +154,7 @@ __all__ = [
     "list_backbones",
     "next_images",
     "predict",
+    "predict_on_ray",
     "read_classes",
     "read_report",
     "status",
