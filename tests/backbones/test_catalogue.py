@@ -36,7 +36,7 @@ def test_an_unknown_name_says_what_to_write(name: str, message: str) -> None:
 
 
 def test_weights_go_with_timm_alone() -> None:
-    with pytest.raises(BackboneError, match="--weights goes with a timm model"):
+    with pytest.raises(BackboneError, match="--weights goes with a timm or a clip model"):
         load_backbone(weights=Path("x.safetensors"))
 
 

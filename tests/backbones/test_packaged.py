@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from handful.backbones import Backbone, packaged, packaged_classifier
+from handful.backbones.cache import cache_folder
 from handful.backbones.efficientnet_lite import efficientnet_lite0, parameter_names
-from handful.backbones.packaged import cache_folder, weights_file
+from handful.backbones.packaged import weights_file
 from handful.backbones.state_dict import read_state_dict
 from handful.core import BackboneError
 

@@ -109,6 +109,14 @@ def test_crop_then_preprocess_equals_preprocessing_the_cut_out_part() -> None:
     assert np.abs(ours.astype(int) - cut).max() <= 1
 
 
+def test_squash_scales_the_whole_image() -> None:
+    image = photo_like(300, 200)
+    ours = Preprocess(size=64, resize="squash", crop_pct=0.5)(image)
+    theirs = np.asarray(image.resize((64, 64), Image.Resampling.BICUBIC))
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+    assert "resize" not in Preprocess().to_dict()  # older fingerprints hold
+
+
 def test_tiles_squash_the_whole_image() -> None:
     image = photo_like(300, 100)
     array = Preprocess(size=32, tiles=3)(image)
@@ -152,6 +160,7 @@ def test_one_row_of_twenty_thousand_pixels_needs_no_memory() -> None:
     crop=st.none() | st.just((0.0, 0.25, 0.5, 1.0)),
     tiles=st.integers(1, 8),
     white=st.integers(1, 65535),
+    resize=st.sampled_from(["shortest", "squash"]),
 )
 def test_json_both_ways(**fields: Any) -> None:
     preprocess = Preprocess(**fields)
@@ -172,6 +181,7 @@ def test_json_both_ways(**fields: Any) -> None:
         ({"crop": (0.0, 1.0)}, "0 <= left < right <= 1"),
         ({"tiles": True}, "'tiles'"),
         ({"white": 65536}, r"\[1, 65535\]"),
+        ({"resize": "longest"}, "'shortest' or 'squash'"),
     ],
 )
 def test_wrong_parameters_say_what_was_expected(fields: dict[str, Any], message: str) -> None:

@@ -3,21 +3,27 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from handful.backbones.cache import cache_folder
 from handful.backbones.catalogue import DEFAULT, Entry, catalogue, load_backbone
 from handful.backbones.imagenet import ClassTexts, imagenet_texts
 from handful.backbones.minilm import MiniLM, packaged_text
 from handful.backbones.onnx import OnnxBackbone, load_onnx, session
 from handful.backbones.onnx_files import parse_onnx
-from handful.backbones.packaged import cache_folder, packaged, packaged_classifier
+from handful.backbones.packaged import packaged, packaged_classifier
 from handful.backbones.protocol import Backbone, BackboneSpec, Classifier, TextEncoder
 from handful.backbones.saved import is_saved, load_saved, save_backbone
 
 if TYPE_CHECKING:
+    from handful.backbones.clip import load_clip
+    from handful.backbones.clip_text import ClipText, load_clip_text
     from handful.backbones.export import from_torch
     from handful.backbones.modules import TorchBackbone, load_module
     from handful.backbones.timm import load_timm, resize_input
 
 _HOMES = {  # of what needs torch
+    "ClipText": "clip_text",
+    "load_clip_text": "clip_text",
+    "load_clip": "clip",
     "TorchBackbone": "modules",
     "from_torch": "export",
     "load_module": "modules",
@@ -31,6 +37,7 @@ __all__ = [
     "BackboneSpec",
     "ClassTexts",
     "Classifier",
+    "ClipText",
     "Entry",
     "MiniLM",
     "OnnxBackbone",
@@ -42,6 +49,8 @@ __all__ = [
     "imagenet_texts",
     "is_saved",
     "load_backbone",
+    "load_clip",
+    "load_clip_text",
     "load_module",
     "load_onnx",
     "load_saved",

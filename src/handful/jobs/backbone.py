@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handful.backbones import DEFAULT, OnnxBackbone, is_saved, load_backbone
 from handful.core import BackboneError
 
+if TYPE_CHECKING:
+    from handful.backbones import ClipText
+
 RUN_RECORD = "adapt.json"  # in the folder of a run of `handful adapt`
+_PAIR = "open_clip"  # in the folder of a run of `handful adapt contrastive-text`
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,9 @@ class BackboneChoice:
     name : str, default="efficientnet_lite0"
         A name of `handful backbones`, or the folder of a run of `handful adapt`.
     weights : Path, optional
-        A weights file for a timm model.
+        A weights file for a timm or clip model.
     download : bool, default=False
-        Whether missing timm weights may be fetched.
+        Whether missing weights may be fetched.
     size : int, optional
         Input side in pixels; the weights' own by default.
     crop : tuple of 4 floats, optional
@@ -61,6 +65,24 @@ class BackboneChoice:
             weights=self.weights,
             download=self.download,
             preprocess={key: value for key, value in changes.items() if value is not None},
+        )
+
+    def text_encoder(self) -> ClipText | None:
+        """Return the text tower of an image-text model, None for a backbone of images alone.
+
+        Raises
+        ------
+        BackboneError
+            As of `load`.
+        """
+        family, _, rest = self.name.partition(":")
+        pair = Path(self.name) / _PAIR
+        if not (family == "clip" and rest) and not pair.is_dir():
+            return None
+        from handful.backbones import load_clip_text
+
+        return load_clip_text(
+            str(pair) if pair.is_dir() else rest, weights=self.weights, download=self.download
         )
 
     def _refuse_refused(self) -> None:

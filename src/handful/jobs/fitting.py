@@ -147,7 +147,7 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
         if output is None:
             _refuse_foreign(path, work)
         if classes is not None and not has_labels(work):
-            return _by_names(work, path, classes, limits, random_state, start)
+            return _by_names(work, path, classes, choice, limits, random_state, start)
         with work.timed("near-duplicates"):
             labelled = load_labelled(work, quiet=quiet)
         check_labels(labelled, limits.max_miss[0] if limits.max_miss else None)
@@ -159,7 +159,9 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
             pool = _pool(work, labelled, method, folds, random_state, quiet)
             candidates, verdict = with_pool(method, pool, labelled)
         with work.timed("texts"):
-            names, candidates = with_names(work, candidates, labelled, classes, random_state)
+            names, candidates = with_names(
+                work, candidates, labelled, classes, choice, random_state
+            )
         with work.timed("measure"):
             measured = measure(candidates, labelled, limits.max_miss, folds, random_state, quiet)
             if run and measured.validation:
@@ -197,6 +199,7 @@ def _by_names(
     work: Workspace,
     path: Path,
     classes: ClassTexts,
+    choice: BackboneChoice,
     limits: Thresholds,
     random_state: int,
     start: float,
@@ -204,7 +207,7 @@ def _by_names(
     """Make the classifier of the classes' texts; labels of the test split alone measure it."""
     refuse_threshold(limits.max_miss)
     with work.timed("texts"):
-        model = text_model(work, classes, random_state)
+        model = text_model(work, classes, choice, random_state)
     with work.timed("fit"):
         known = KnownScorer(limits.max_unknown).fit(model.pool)
     nothing = Measured()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from handful.core import (
 from handful.heads import (
     LEAST_POOL,
     KnownClasses,
+    PrototypeClassifier,
     TemperatureScaled,
     TextAndLabels,
     TransductiveClassifier,
@@ -34,10 +35,14 @@ from handful.heads import (
     held_out_classes,
     softmax,
 )
+from handful.jobs.backbone import BackboneChoice
 from handful.jobs.class_texts import ClassTexts
 from handful.jobs.labelled import Labelled
 from handful.jobs.workspace import Workspace
-from handful.measure import Forecast, Validation, forecast_accuracy, share
+from handful.measure import Forecast, Validation, forecast_accuracy, share, untested_forecast
+
+if TYPE_CHECKING:
+    from handful.backbones import ClipText
 
 WITH_NAMES = "names_and_labels"  # the methods' names
 ZERO_SHOT = "zero_shot"
@@ -52,7 +57,7 @@ class TextModel:
     Parameters
     ----------
     texts : ClassTexts
-    direct : ZeroShotClassifier
+    direct : ZeroShotClassifier or PrototypeClassifier
         By the texts alone.
     head : classifier
         Refined on the images where there are enough, else ``direct``; at the temperature at
@@ -65,53 +70,91 @@ class TextModel:
     """
 
     texts: ClassTexts
-    direct: ZeroShotClassifier
+    direct: Any
     head: Any
     pool: Float32
     forecast: Forecast
     facts: dict[str, Any]
 
 
-def text_model(work: Workspace, texts: ClassTexts, random_state: int) -> TextModel:
+def text_model(
+    work: Workspace, texts: ClassTexts, choice: BackboneChoice, random_state: int
+) -> TextModel:
     """Return the classifier of the classes' texts for a folder's images.
 
-    Images of the test split have no part in it.
+    Images of the test split have no part in it. The texts meet the images in the space of an
+    image-text model where the backbone is one, else through the classes of ImageNet.
 
     Raises
     ------
     BackboneError
-        If the backbone has no classifier of ImageNet's classes.
+        If the backbone neither is an image-text model nor has a classifier of ImageNet's classes.
     MissingExtraError
         If a package of the extra ``text`` is missing.
     ProjectError
         If the text encoder cannot read a class.
     """
-    classifier = known_classifier(work.backbone.spec)
+    encoder = choice.text_encoder()
+    pool = _pool(work, random_state)
+    if encoder is not None:
+        direct, forecast, facts = _in_one_space(work.backbone.spec, encoder, texts, pool)
+    else:
+        direct, forecast, facts = _through_known_classes(work.backbone.spec, texts, pool)
+    refines = len(pool) >= LEAST_POOL * len(texts.classes)
+    rule = TransductiveClassifier(direct).fit(pool) if refines else direct
+    temperature = matched(rule.predict_logits(pool), forecast.accuracy.value)
+    facts |= {
+        "classes": texts.names,
+        "templates": list(texts.templates),
+        "n": len(pool),
+        "refined": refines,
+        "chance": forecast.chance,
+        "is_reliable": forecast.is_reliable,
+    }
+    return TextModel(texts, direct, TemperatureScaled.at(rule, temperature), pool, forecast, facts)
+
+
+_Made = tuple[Any, Forecast, dict[str, Any]]  # a classifier, what to expect of it, and why
+
+
+def _through_known_classes(spec: BackboneSpec, texts: ClassTexts, pool: Float32) -> _Made:
+    """Return the classifier by the packaged text encoder and the classes of ImageNet."""
+    classifier = known_classifier(spec)
     encoder = packaged_text()
     vectors = texts.vectors(encoder)
     known = KnownClasses(classifier.weight, classifier.bias, imagenet_texts(encoder).vectors)
     direct = ZeroShotClassifier(known, vectors, texts.names).fit()
-    pool = _pool(work, random_state)
-    refines = len(pool) >= LEAST_POOL * len(texts.classes)
-    rule = TransductiveClassifier(direct).fit(pool) if refines else direct
     forecast = forecast_accuracy(
         float(direct.recognition(pool).mean()), direct.likeness, len(texts.classes)
     )
     both = (each.argmax(axis=1) for each in (direct.conse_logits(pool), direct.map_logits(pool)))
     agreement = float(np.equal(*both).mean())
-    temperature = matched(rule.predict_logits(pool), forecast.accuracy.value)
     facts = {
-        "classes": texts.names,
         "encoder": encoder.name,
-        "templates": list(texts.templates),
-        "n": len(pool),
-        "refined": refines,
         "agreement": agreement,
-        "chance": forecast.chance,
-        "is_reliable": forecast.is_reliable,
         "known_classes": _held_out(known),
     }
-    return TextModel(texts, direct, TemperatureScaled.at(rule, temperature), pool, forecast, facts)
+    return direct, forecast, facts
+
+
+def _in_one_space(spec: BackboneSpec, encoder: ClipText, texts: ClassTexts, pool: Float32) -> _Made:
+    """Return the classifier by the vectors that an image-text model gives the texts."""
+    vectors = texts.vectors(encoder)
+    if vectors.shape[1] != spec.dim:
+        raise BackboneError(
+            f"Classes by their names need the image tower of {encoder.name!r} as it is, with vectors of "
+            f"{vectors.shape[1]} numbers. Got {spec.dim}. Leave out --tiles."
+        )
+    direct = PrototypeClassifier.from_prototypes(
+        vectors, texts.names, logit_scale=encoder.logit_scale
+    )
+    confidence = direct.predict_proba(pool).max(axis=1)
+    forecast = untested_forecast(float(confidence.mean()), len(texts.classes))
+    facts: dict[str, Any] = {"encoder": encoder.name}
+    if encoder.logit_bias is not None:
+        pairs = direct.predict_logits(pool).max(axis=1) + encoder.logit_bias
+        facts["fits"] = float((pairs > 0).mean())
+    return direct, forecast, facts
 
 
 def known_classifier(spec: BackboneSpec) -> Classifier:
@@ -182,13 +225,14 @@ def with_names(
     candidates: dict[str, Any],
     data: Labelled,
     texts: ClassTexts | None,
+    choice: BackboneChoice,
     random_state: int,
 ) -> tuple[TextModel | None, dict[str, Any]]:
     """Return the heads to compare, before them the preferred one with the classes' texts beside it."""
     if texts is None:
         return None, candidates
     check_labelled_classes(data.y.tolist(), texts)
-    model = text_model(work, texts, random_state)
+    model = text_model(work, texts, choice, random_state)
     preferred = next(iter(candidates.values()))
     return model, {WITH_NAMES: TextAndLabels(preferred.head, model.head.head_), **candidates}
 

@@ -25,7 +25,7 @@ from handful.measure.pretraining import pretraining_overlap
 from handful.measure.semantic import prototype_distances, read_taxonomy, taxonomy_distances
 from handful.measure.tasks import Tasks
 from handful.measure.validation import MethodFigures, Validation, held_out_folds, validate
-from handful.measure.zero_shot import Forecast, forecast_accuracy
+from handful.measure.zero_shot import Forecast, forecast_accuracy, untested_forecast
 
 __all__ = [
     "AutoLabels",
@@ -74,6 +74,7 @@ __all__ = [
     "share",
     "taxonomy_distances",
     "test_accuracy",
+    "untested_forecast",
     "validate",
     "wilson_interval",
 ]

@@ -10,6 +10,10 @@ _SKILL = 0.432, 1.631, -0.965  # of recognition and likeness, by `benchmarks/zer
 # of the skill: 95 % of its errors on image sets that the regression had not seen, the mean over four
 # sets; on one of them, clothing, that is 0.65
 _ERROR = 0.44
+_UNTESTED = (
+    "the model's own mean confidence in its answers, since there is no label: nothing has tested how far that holds "
+    "here, so the interval leaves everything open that is better than guessing"
+)
 _HOW = (
     "a prediction, not a measurement, since there is no label: a regression on how far what the backbone "
     "sees resembles the classes' texts and how alike these are; its interval is that of its errors on image "
@@ -78,3 +82,33 @@ def forecast_accuracy(recognition: float, likeness: float, n_classes: int) -> Fo
     )
     accuracy = Estimate(value, low, high, 0, "predicted accuracy", _HOW)
     return Forecast(accuracy, chance, min(max(skill, 0.0), 1.0), low > chance)
+
+
+def untested_forecast(confidence: float, n_classes: int) -> Forecast:
+    """Take an image-text model's mean confidence for its accuracy, with an interval that holds all.
+
+    CLIP's confidences are roughly true on many image sets and badly wrong on others; without a
+    label of this set nothing tells which it is.
+
+    Parameters
+    ----------
+    confidence : float
+        Mean of the largest probability, at the scale that the model learnt.
+    n_classes : int
+        At least 2.
+
+    Returns
+    -------
+    Forecast
+
+    Examples
+    --------
+    >>> print(untested_forecast(0.7, 10).accuracy.percent)
+    70.0 % (10.0–100.0)
+    """
+    if n_classes < 2:
+        raise ValueError(f"A forecast needs at least 2 classes. Got {n_classes}.")
+    chance = 1 / n_classes
+    value = min(max(confidence, chance), 1.0)
+    accuracy = Estimate(value, chance, 1.0, 0, "predicted accuracy", _UNTESTED)
+    return Forecast(accuracy, chance, (value - chance) / (1 - chance), False)

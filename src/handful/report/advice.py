@@ -104,7 +104,7 @@ def _labels(facts: Facts) -> Iterator[Caution]:
 
 def _names_alone(said: ZeroShot) -> Caution:
     """Say what a forecast is worth, and that a label a class is worth more."""
-    if said.is_reliable:
+    if said.is_reliable or said.pair:  # of a pair nothing is known, neither good nor bad
         return Caution(
             "care",
             "The accuracy is a prediction that no label tested",

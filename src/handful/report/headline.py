@@ -220,6 +220,14 @@ def zero_shot_sentence(said: ZeroShot | None) -> str:
     if said is None:
         return ""
     refined = f", refined on {plural(said.n, 'image')}" if said.refined else ""
+    made = f"Made from the names of {len(said.classes)} classes{refined}; no label was seen."
+    if said.pair:
+        fits = (
+            ""
+            if said.fits is None
+            else f" {percent(said.fits, 0)} of the images fit one of them, it says."
+        )
+        return f"{made} The image-text model {said.pair} compares them with the images.{fits}"
     known = said.known_classes
     unseen = (
         f" By its name alone an unseen class of ImageNet is found among 200 in {measured(known, 0)} of cases."
@@ -227,6 +235,6 @@ def zero_shot_sentence(said: ZeroShot | None) -> str:
         else ""
     )
     return (
-        f"Made from the names of {len(said.classes)} classes{refined}; no label was seen. The two ways from the "
-        f"backbone's own classes to these agree on {percent(said.agreement, 0)} of the images.{unseen}"
+        f"{made} The two ways from the backbone's own classes to these agree on "
+        f"{percent(said.agreement, 0)} of the images.{unseen}"
     )

@@ -10,12 +10,18 @@ from handful.report.node import Node
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """What a classifier from the names of its classes rests on."""
+    """What a classifier from the names of its classes rests on.
+
+    ``pair`` names the image-text model, empty where the texts went through the classes of ImageNet;
+    ``fits`` is the share of images that such a model thinks fit any class, where it can say so.
+    """
 
     classes: tuple[str, ...]
     n: int
     refined: bool
     agreement: float
+    pair: str
+    fits: float | None
     is_reliable: bool
     predicted: Estimate
     known_classes: Estimate
@@ -38,6 +44,8 @@ def read_zero_shot(node: Node) -> ZeroShot | None:
         n=node["n"].count() or 0,
         refined=node["refined"].flag(),
         agreement=node["agreement"].number() or 0.0,
+        pair="" if node["known_classes"] else node["encoder"].text(),
+        fits=node["fits"].number(),
         is_reliable=node["is_reliable"].flag(),
         predicted=node["predicted"].estimate(),
         known_classes=node["known_classes"].estimate(),
