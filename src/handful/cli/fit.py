@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from handful.cli.advise import time_budget
 from handful.cli.options import (
     METHODS,
     backbone_choice,
@@ -50,6 +52,9 @@ from handful.cli.options import (
     help="The last three learn from unlabelled images too. Auto compares the first four on the same folds, "
     "the fourth where unlabelled images promise a gain.",
 )
+@click.option("--budget", callback=time_budget, metavar="TIME",
+              help="Carry out the plan that `handful advise` ranks first within 30m or 2h, training included "
+              "where the extra train is installed.")  # fmt: skip
 @click.option("--max-unknown", type=click.FloatRange(0, 1, max_open=True), default=0.05, show_default=True,
               help="Share of ordinary images that may wrongly be called unknown.")  # fmt: skip
 @click.option(
@@ -71,7 +76,7 @@ from handful.cli.options import (
 @quiet_option
 def fit(
     images: Path, output: Path, classes: str | None, templates: tuple[str, ...], method: str,
-    max_unknown: float, max_miss: tuple[str, float] | None, seed: int, project_dir: Path | None,
+    budget: Any, max_unknown: float, max_miss: tuple[str, float] | None, seed: int, project_dir: Path | None,
     as_json: bool, quiet: bool, **backbone: Any,
 ) -> None:  # fmt: skip
     """Make a classifier from a folder.
@@ -81,14 +86,17 @@ def fit(
     again after labelling more: only what changed is computed.
     """
     from handful.cli.printing import print_summary
-    from handful.jobs import Thresholds, read_classes
+    from handful.jobs import Thresholds, fit_within, read_classes
     from handful.jobs import fit as job
 
     if templates and classes is None:
         raise click.UsageError("--template goes with --classes.")
-    result = job(
+    if budget is not None and method != "auto":
+        raise click.UsageError("--budget chooses the method. Leave out --method.")
+    run = partial(job, method=method) if budget is None else partial(fit_within, budget)
+    result = run(
         images, output, classes=read_classes(classes, templates) if classes is not None else None,
-        method=method, backbone=backbone_choice(backbone), thresholds=Thresholds(max_unknown, max_miss),
+        backbone=backbone_choice(backbone), thresholds=Thresholds(max_unknown, max_miss),
         random_state=seed, project_dir=project_dir, quiet=quiet or as_json,
     )  # fmt: skip
     if as_json:

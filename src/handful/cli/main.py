@@ -15,6 +15,7 @@ import click
 from handful import __version__
 from handful.cli import adapt_on_tasks, contrastive_text, distil  # noqa: F401  # commands of adapt
 from handful.cli.adapt import adapt
+from handful.cli.advise import advise
 from handful.cli.backbones import backbones
 from handful.cli.demo import demo
 from handful.cli.doctor import doctor
@@ -171,6 +172,7 @@ for _command in (
     fit,
     predict,
     serve,
+    advise,
     adapt,
     episodes,
     label,

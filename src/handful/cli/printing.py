@@ -32,6 +32,13 @@ def print_summary(result: FitResult) -> None:
     console.print(Text(f"model   {result.bundle}\nreport  {result.report_html}"), soft_wrap=True)
 
 
+def print_advice(advice: dict[str, Any]) -> None:
+    """Print the ranked plans; a command keeps its line whole."""
+    from handful.jobs import advice_table
+
+    Console().print(advice_table(advice))
+
+
 def print_rows(rows: Iterable[Row], form: str, *, review: int | None) -> bool:
     """Print predictions as they come; return whether any image could be used."""
     from handful.jobs import least_certain

@@ -115,6 +115,18 @@ def thumbnail(source: Path | bytes, side: int = 96, *, white: int = 65535) -> Im
         return small
 
 
+def shorter_side(source: Path | bytes) -> int:
+    """Return the shorter side of an image in pixels, read from its header alone.
+
+    Raises
+    ------
+    ImageError
+        If it is no image that can be used.
+    """
+    with opened(source) as (image, _):
+        return min(image.size)
+
+
 def _eight_bits(image: ImageFile.ImageFile, file: BinaryIO, white: int) -> Image.Image:
     """Return the image itself, not decoded yet, unless it has 16 bits a channel."""
     is_scalable = isinstance(image, JpegImagePlugin.JpegImageFile) and _is_one_scan(image)

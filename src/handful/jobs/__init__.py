@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from handful.jobs.advising import advise
     from handful.jobs.asking import Question, as_label_studio, next_images
     from handful.jobs.backbone import BackboneChoice
+    from handful.jobs.budgeted import fit_within
     from handful.jobs.class_texts import ClassTexts, read_classes
     from handful.jobs.cluster import Cluster, ClusterResult, embed_on_ray, predict_on_ray
     from handful.jobs.cutting import CutResult, cut
@@ -89,6 +90,7 @@ _HOMES = {
     "escape_cell": "handful.project",
     "export_labels": "handful.jobs.folder",
     "fit": "handful.jobs.fitting",
+    "fit_within": "handful.jobs.budgeted",
     "import_labels": "handful.jobs.folder",
     "least_certain": "handful.jobs.predicting",
     "list_backbones": "handful.jobs.diagnosis",
@@ -149,6 +151,7 @@ __all__ = [
     "escape_cell",
     "export_labels",
     "fit",
+    "fit_within",
     "import_labels",
     "least_certain",
     "list_backbones",

@@ -93,6 +93,7 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
     random_state: int = 0,
     project_dir: Path | None = None,
     quiet: bool = False,
+    advice: dict[str, Any] | None = None,
 ) -> FitResult:
     """Scan, embed, compare methods, measure, and write one file that classifies new images.
 
@@ -123,6 +124,8 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
         Where the state is kept, ``.handful`` in the folder by default.
     quiet : bool, default=False
         Show no progress.
+    advice : dict, optional
+        The plans among which this one was chosen, for the report (`handful.jobs.fit_within`).
 
     Returns
     -------
@@ -147,7 +150,7 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
         if output is None:
             _refuse_foreign(path, work)
         if classes is not None and not has_labels(work):
-            return _by_names(work, path, classes, choice, limits, random_state, start)
+            return _by_names(work, path, classes, choice, limits, random_state, start, advice)
         with work.timed("near-duplicates"):
             labelled = load_labelled(work, quiet=quiet)
         check_labels(labelled, limits.max_miss[0] if limits.max_miss else None)
@@ -178,7 +181,7 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
             work, labelled, head, known, measured, method=name, random_state=random_state
         )
         facts = unlabelled_facts(pool, verdict, labelled, measured, head, name)
-        report["unlabelled"] = as_json(facts)
+        report["advice"], report["unlabelled"] = advice, as_json(facts)
         report["names"] = as_json(names_facts(names, head, measured.validation, candidates))
         made = _Made(head, known, name, labelled.X[train], labelled.images)
         return _written(work, path, made, report, measured, start)
@@ -203,6 +206,7 @@ def _by_names(
     limits: Thresholds,
     random_state: int,
     start: float,
+    advice: dict[str, Any] | None,
 ) -> FitResult:
     """Make the classifier of the classes' texts; labels of the test split alone measure it."""
     refuse_threshold(limits.max_miss)
@@ -215,7 +219,7 @@ def _by_names(
     report = build_report(
         work, tested, model.head, known, nothing, method=ZERO_SHOT, random_state=random_state
     )
-    report |= as_json(zero_shot_facts(model))
+    report |= as_json(zero_shot_facts(model)) | {"advice": advice}
     made = _Made(model.head, known, ZERO_SHOT, model.pool, work.images)
     return _written(work, path, made, report, nothing, start)
 

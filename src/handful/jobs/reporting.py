@@ -129,7 +129,8 @@ def strip_names(report: dict[str, Any]) -> dict[str, Any]:
     lists = ("warnings", "unusable", "near_duplicates", "contradictions")
     data = {key: value for key, value in report["data"].items() if key not in lists}
     data["counts"] = {key: len(report["data"][key]) for key in lists}
-    kept = {key: value for key, value in report.items() if key not in ("uncertain", "mislabelled")}
+    named = ("uncertain", "mislabelled", "advice")
+    kept = {key: value for key, value in report.items() if key not in named}
     unlabelled = report.get("unlabelled")
     if unlabelled:
         kept["unlabelled"] = {**unlabelled, "trusted": [], "doubted": []}

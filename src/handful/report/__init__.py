@@ -1,5 +1,6 @@
 """The report of a fit: one HTML page, and a few lines for the terminal."""
 
+from handful.report.advised import advice_table
 from handful.report.cut_plot import CutCurve, cut_plot, standing_alone
 from handful.report.page import render
 from handful.report.shots_plot import ShotCurve, shots_plot
@@ -9,6 +10,7 @@ from handful.report.training import training_plot
 __all__ = [
     "CutCurve",
     "ShotCurve",
+    "advice_table",
     "cut_plot",
     "render",
     "shots_plot",

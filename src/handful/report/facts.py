@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handful.core import BundleError, Estimate
+from handful.report.advised import AdviceFacts, read_advice
 from handful.report.named import Names, ZeroShot, read_names, read_zero_shot
 from handful.report.node import Node
 
@@ -182,6 +183,7 @@ class Facts:
     data: Data
     backbone: tuple[tuple[str, str], ...]
     adapted: Adapted | None
+    advice: AdviceFacts | None
     unlabelled: Unlabelled | None
     zero_shot: ZeroShot | None
     names: Names | None
@@ -256,6 +258,7 @@ def read_facts(report: dict[str, Any]) -> Facts:
         data=_data(root["data"]),
         backbone=tuple((key, node.words()) for key, node in root["backbone"].items()),
         adapted=_adapted(root["adapted"]),
+        advice=read_advice(root["advice"]),
         unlabelled=_unlabelled(root["unlabelled"]),
         zero_shot=read_zero_shot(root["zero_shot"]),
         names=read_names(root["names"]),

@@ -53,6 +53,8 @@ def summary_table(report: dict[str, Any]) -> Group:
     """
     facts = read_facts(report)
     parts: list[RenderableType] = [_table(facts)] if facts.methods else []
+    if facts.advice and facts.advice.why:
+        parts.append(Text(shown(facts.advice.why)))
     if facts.adapted:
         parts.append(Text(adapted_sentence(facts.adapted)))
     if said := unlabelled_sentence(facts.unlabelled):
