@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 from torch import nn  # noqa: E402
 
 from handful.adapt import Hardware, Recipe, TrainingData, read_log, train  # noqa: E402
+from handful.core import AdaptError  # noqa: E402
 
 
 class Plain(nn.Module):
@@ -36,6 +37,19 @@ class Plain(nn.Module):
         pass
 
 
+class StopAfter:
+    """A look that ends the run at a call."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+
+    def __call__(self, method: Any) -> dict[str, float]:
+        self.calls -= 1
+        if self.calls == 0:
+            raise AdaptError("It was stopped: as if the power had failed.")
+        return {}
+
+
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns_with_the_same_batch(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
@@ -45,13 +59,21 @@ def test_two_processes_learn_what_one_learns_with_the_same_batch(tmp_path: Path)
         for t in targets
     ]
     data = TrainingData(images, [str(i) for i in range(16)], targets, (0.5,) * 3, (0.25,) * 3)
-    results = []
-    for devices in (1, 2):
+    recipe = Recipe(steps=6, batch_size=8, rate=0.01)
+
+    def run(devices: int, look: Any = None) -> tuple[dict[str, Any], list[float]]:
         torch.manual_seed(0)
         method, folder = Plain(), tmp_path / str(devices)
-        recipe = Recipe(steps=6, batch_size=8, rate=0.01)
-        train(method, data, recipe, folder, hardware=Hardware("cpu", devices), quiet=True)
-        results.append(method.state_dict())
-        assert len(read_log(folder)) == 6
-    for key, value in results[0].items():
-        torch.testing.assert_close(value, results[1][key], atol=1e-5, rtol=1e-4)
+        hardware = Hardware("cpu", devices)
+        train(method, data, recipe, folder, look=look, hardware=hardware, quiet=True)
+        return method.state_dict(), [row["loss"] for row in read_log(folder)]
+
+    one, curve = run(1)
+    with pytest.raises(AdaptError, match=r"^It was stopped: as if the power had failed\.$"):
+        run(2, StopAfter(4))
+    assert len(read_log(tmp_path / "2")) == 3
+    two, same_curve = run(2)
+    assert len(curve) == 6
+    assert curve == pytest.approx(same_curve, abs=1e-5)
+    for key, value in one.items():
+        torch.testing.assert_close(value, two[key], atol=1e-5, rtol=1e-4)

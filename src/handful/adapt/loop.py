@@ -14,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
+from torch.multiprocessing import ProcessRaisedException
 from torch.utils.data import DataLoader
 
 from handful.adapt.chain import evaluation
@@ -227,7 +228,11 @@ class _Run:
             accelerator=self.hardware.accelerator, devices=self.hardware.devices, precision=self.hardware.precision,
             strategy="ddp_spawn" if self.hardware.devices > 1 else "auto",
         )  # fmt: skip
-        fabric.launch(self._work, method)
+        try:
+            fabric.launch(self._work, method)
+        except ProcessRaisedException as error:  # what one of them raised, as text
+            _, is_ours, message = str(error).rpartition(f"{AdaptError.__name__}: ")
+            raise (AdaptError(message.strip()) if is_ours else RuntimeError(str(error))) from error
 
     def step_seconds(self, method: nn.Module) -> float:
         """Return the time of one step, measured on a copy after a first one."""
@@ -346,7 +351,8 @@ class _Run:
         state.method.after_step((step + 1) / self.recipe.steps)
         if state.ema is not None:
             state.ema.update(state.method, step=step + 1)
-        return {**{key: value.detach() for key, value in out.items()}, "norm": norm}
+        mean = {key: fabric.all_reduce(value.detach().float()) for key, value in out.items()}
+        return {**mean, "norm": norm}
 
     def _normalised(self, view: Tensor) -> Tensor:
         if view.dtype != torch.uint8:
