@@ -28,6 +28,12 @@ from handful.cli.options import (
 )
 @click.option("--classes", metavar="A,B,C", help="Classes to begin with, in the order of keys.")
 @click.option(
+    "--suggest",
+    type=file,
+    metavar="MODEL",
+    help="A model file that proposes classes until the page's own model is right more often.",
+)
+@click.option(
     "--target",
     type=click.FloatRange(0, 1, min_open=True),
     help="Accuracy, such as 0.95, at which the page says that you may stop.",
@@ -57,8 +63,9 @@ from handful.cli.options import (
 @backbone_options
 @project_option
 def label(
-    images: Path, annotators: tuple[str, ...], classes: str | None, target: float | None, output: Path | None,
-    method: str, port: int | None, no_browser: bool, seed: int, project_dir: Path | None, **backbone: Any,
+    images: Path, annotators: tuple[str, ...], classes: str | None, suggest: Path | None, target: float | None,
+    output: Path | None, method: str, port: int | None, no_browser: bool, seed: int, project_dir: Path | None,
+    **backbone: Any,
 ) -> None:  # fmt: skip
     """Label images on a page in the browser.
 
@@ -70,8 +77,9 @@ def label(
     from handful.web import run_labelling
 
     with Labelling(
-        images, annotators=annotators or ("",), classes=_names(classes), target=target, project_dir=project_dir,
-        backbone=backbone_choice(backbone), fit_options={"output": output, "method": method}, random_state=seed,
+        images, annotators=annotators or ("",), classes=_names(classes), suggest=suggest, target=target,
+        project_dir=project_dir, backbone=backbone_choice(backbone), random_state=seed,
+        fit_options={"output": output, "method": method},
     ) as labelling:  # fmt: skip
 
         def started(taken: int, addresses: dict[str, str]) -> None:

@@ -25,6 +25,7 @@ from handful.jobs.labelling.pool import Gathering, Pool
 from handful.jobs.labelling.priority import give_way
 from handful.jobs.labelling.queue import MOST, Mode, Queue
 from handful.jobs.labelling.review import second_looks, together
+from handful.jobs.labelling.suggesting import Suggested, Suggestions
 from handful.jobs.labelling.training import lesson, train
 from handful.jobs.near_duplicates import find_near_duplicates
 from handful.measure import acceptance_bias
@@ -49,6 +50,9 @@ class Labelling:
         Who labels.
     classes : sequence of str, default=()
         Classes to begin with.
+    suggest : Path, optional
+        A model file that proposes classes until the page's own model is right more often; its classes
+        are among those to begin with.
     backbone : BackboneChoice, optional
     fit_options : dict, optional
         ``output``, ``method`` and the like of `handful.fit`, for the model file; the
@@ -70,18 +74,21 @@ class Labelling:
     0
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what can be chosen of a session
         self,
         images: Path,
         *,
         annotators: Sequence[str] = ("",),
         classes: Sequence[str] = (),
+        suggest: Path | None = None,
         backbone: BackboneChoice | None = None,
         fit_options: dict[str, Any] | None = None,
         target: float | None = None,
         project_dir: Path | None = None,
         random_state: int = 0,
     ) -> None:
+        self._suggestions = Suggestions(suggest) if suggest else None
+        classes = [*classes, *(self._suggestions.classes if self._suggestions else ())]
         self.project = Project.open(images, project_dir=project_dir)
         # a connection of their own for the threads: an answer never waits for one of theirs
         self._apart = Project.open(images, project_dir=project_dir)
@@ -98,6 +105,8 @@ class Labelling:
         self.names = Names(self.project, self.ledger)
         if new := [name for name in classes if name.strip() not in self.names.all()]:
             self.names.add(list(dict.fromkeys(new)))
+        if self._suggestions:
+            self._suggestions.begin(self.project)
         self.queue = Queue(self.ledger, len(self.annotators), random_state)
         self.figures = Figures(self.project.setting(_CURVE) or [], target)
         self.exporting = Exporting(self._fitted)
@@ -163,6 +172,7 @@ class Labelling:
             "classes": [[name, counts[name]] for name in self.names.all()],
             "model": model.number,
             "model_labels": model.n_labels,
+            "model_source": model.source,
             "model_age": round(time.monotonic() - model.time, 1) if model.number else None,
             "pace": self._pace[annotator].a_minute(),
             "progress": self.figures.as_dict(),
@@ -353,7 +363,7 @@ class Labelling:
         changes = self.ledger.changes
         what = lesson(pool, self.ledger, self._copies(pool))
         old = self.queue.model
-        new = train(pool, what, old.number, self.queue.leased())
+        new = train(pool, what, old.number, self.queue.leased(), self._suggested(pool))
         if self._is_stopping.is_set():
             return
         self.queue.renew(pool, new)
@@ -364,6 +374,12 @@ class Labelling:
             self._apart.set_setting(_CURVE, self.figures.points)
         self.figures.acceptance = acceptance_bias(*self.ledger.suggested(), new.hits, new.sure)
         self.figures.forecast(pool, what)
+
+    def _suggested(self, pool: Pool) -> Suggested | None:
+        work = self._gathering.work
+        if self._suggestions is None or work is None:
+            return None
+        return self._suggestions.of(pool, work, self._apart)
 
     def _copies(self, pool: Pool) -> set[str]:
         """Return the images that show the same picture as an audit."""

@@ -12,6 +12,7 @@ from handful.core import Array, Bool, Float32, Int
 from handful.heads import LinearProbe, TemperatureScaled, softmax
 from handful.jobs.labelling.ledger import Ledger, is_answer
 from handful.jobs.labelling.pool import Pool
+from handful.jobs.labelling.suggesting import Suggested
 from handful.measure import LabelErrors, label_errors
 from handful.select import default
 
@@ -48,7 +49,9 @@ class Model:
     Parameters
     ----------
     number : int
-        1, 2, 3, …; 0 while nothing was fitted.
+        1, 2, 3, …; 0 while there is none.
+    source : str
+        The model file whose suggestions these are; empty for the page's own model.
     classes : tuple of str
     proba : ndarray of shape (n_pool, n_classes), float32, or None
         Of the rows that the pool had.
@@ -67,6 +70,7 @@ class Model:
     """
 
     number: int = 0
+    source: str = ""
     classes: tuple[str, ...] = ()
     proba: Float32 | None = None
     plan: tuple[int, ...] = ()
@@ -79,8 +83,8 @@ class Model:
 
     @property
     def version(self) -> str | None:
-        """How label events name it, None while nothing was fitted."""
-        return f"v{self.number}" if self.number else None
+        """How label events name it, None while there is none."""
+        return self.source or (f"v{self.number}" if self.number else None)
 
 
 def lesson(pool: Pool, ledger: Ledger, copies: set[str]) -> Lesson:
@@ -122,8 +126,13 @@ def page_head() -> TemperatureScaled:
     return TemperatureScaled(LinearProbe(power=1.0, unit_norm=False))
 
 
-def train(pool: Pool, what: Lesson, number: int, leased: Int) -> Model:
+def train(
+    pool: Pool, what: Lesson, number: int, leased: Int, suggested: Suggested | None = None
+) -> Model:
     """Fit the head, plan what to ask next and score the audits.
+
+    Suggestions of a model file stand in while the head is not right more often: on the images it
+    learnt from, each left out in turn.
 
     Parameters
     ----------
@@ -134,20 +143,25 @@ def train(pool: Pool, what: Lesson, number: int, leased: Int) -> Model:
         Of the model before.
     leased : ndarray of int
         Rows that are on somebody's screen: not planned again.
+    suggested : Suggested, optional
     """
     start = time.monotonic()
     head: Any = None
-    proba = None
     if len(set(what.y)) > 1:
         head = page_head().fit(pool.X[what.rows], what.y)
-        proba = head.predict_proba(pool.X)
+    source, classes, proba = "", (), None
+    if suggested is not None and not _is_righter(head, what, suggested):
+        source, classes, proba = suggested.source, suggested.classes, suggested.proba
+    elif head is not None:
+        classes, proba = tuple(map(str, head.classes_)), head.predict_proba(pool.X)
     return Model(
-        number=number + (head is not None),
-        classes=() if head is None else tuple(map(str, head.classes_)),
+        number=number + (proba is not None),
+        source=source,
+        classes=classes,
         proba=proba,
         plan=_plan(pool, proba, what, leased),
         n_labels=len(what.rows),
-        hits=_hits(head, proba, what),
+        hits=_hits(classes, proba, what),
         sure=np.empty(0, np.float32) if proba is None else proba[what.audits].max(axis=1),
         errors=None if head is None else _errors(head, what),
         time=time.monotonic(),
@@ -174,10 +188,21 @@ def _batch(n_labels: int) -> int:
     return int(np.clip(n_labels, 24, PLAN))
 
 
-def _hits(head: Any, proba: Float32 | None, what: Lesson) -> Bool:
+def _is_righter(head: Any, what: Lesson, suggested: Suggested) -> bool:
+    """Return whether the head finds the class of more labelled images than the suggestions do."""
+    if head is None:
+        return False
+    own = head.classes_[head.loo_logits_.argmax(axis=1)] == what.y
+    theirs = np.array(suggested.classes)[suggested.proba[what.rows].argmax(axis=1)] == what.y
+    return bool(own.sum() > theirs.sum())
+
+
+def _hits(classes: tuple[str, ...], proba: Float32 | None, what: Lesson) -> Bool:
     if proba is None:
         return np.empty(0, np.bool_)
-    return np.asarray(head.classes_[proba[what.audits].argmax(axis=1)] == what.y_audits, np.bool_)
+    return np.asarray(
+        np.array(classes)[proba[what.audits].argmax(axis=1)] == what.y_audits, np.bool_
+    )
 
 
 def _errors(head: Any, what: Lesson) -> LabelErrors:

@@ -11,7 +11,7 @@ export function showPanel(state) {
   $("stage-note").textContent = stageNote(state);
   showAccuracy(progress);
   $("pace").textContent = state.pace === null ? "–" : `${state.pace < 10 ? state.pace.toFixed(1) : Math.round(state.pace)} labels a minute`;
-  $("model").textContent = state.model ? `v${state.model}, ${count(state.model_labels)} labels, ${age(state.model_age)} ago` : "needs two classes";
+  $("model").textContent = state.model ? `${state.model_source || `v${state.model}`}, ${count(state.model_labels)} labels, ${age(state.model_age)} ago` : "needs two classes";
   $("gain-name").textContent = `Next ${progress.more} labels`;
   $("gain").textContent = inPoints(progress.gain);
   $("acceptance").textContent = inPoints(progress.acceptance);
