@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from handful.embeddings import nearest, neighbours, pairs_above, unit
+from handful.embeddings import index, nearest, neighbours, pairs_above, unit
 
 
 @pytest.mark.parametrize("k", [1, 5, 40])
@@ -58,3 +60,64 @@ def test_more_neighbours_than_rows_are_clipped_and_a_zero_row_is_no_error() -> N
     indices, similarity = nearest(X, X, 5)
     assert indices.shape == (2, 2)
     assert np.isfinite(similarity).all()
+
+
+def clustered(n: int, dim: int = 24) -> np.ndarray:
+    """Return vectors in 50 clouds, as those of images are."""
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(50, dim))
+    return (centres[random.integers(50, size=n)] + 0.5 * random.normal(size=(n, dim))).astype(
+        np.float32
+    )
+
+
+@pytest.fixture
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the index be used where it would not pay yet."""
+    pytest.importorskip("usearch", reason="needs the index extra")
+    monkeypatch.setattr(index, "_BUILD", 100)
+    monkeypatch.setattr(index, "_SEARCH", 100)
+
+
+@pytest.mark.usefixtures("early")
+def test_the_index_finds_99_of_100_neighbours_the_same_each_time() -> None:
+    X = clustered(4000)
+    indices, similarity = nearest(X, X, 10)
+    exact, cosines = neighbours.compared(X, X, 10)
+    found = [len(np.intersect1d(a, b)) for a, b in zip(indices, exact, strict=True)]
+    assert np.mean(found) / 10 >= 0.99
+    np.testing.assert_allclose(similarity[:, 0], cosines[:, 0], atol=1e-6)
+    own = np.einsum("nd,nkd->nk", unit(X), unit(X)[indices])
+    np.testing.assert_allclose(similarity, own, atol=1e-6)
+    assert (np.diff(similarity, axis=1) <= 0).all()
+    again = nearest(X, X, 10)
+    np.testing.assert_array_equal(indices, again[0])
+
+
+@pytest.mark.usefixtures("early")
+def test_the_index_takes_zero_rows_scales_and_more_neighbours_than_there_are() -> None:
+    X = clustered(300)
+    X[7] = 0
+    indices, similarity = nearest(X * 1000, X, 500)
+    assert indices.shape == (300, 300)
+    assert np.isfinite(similarity).all()
+    assert (np.sort(indices, axis=1) == np.arange(300)).all()
+
+
+def test_below_the_size_and_for_few_queries_nothing_is_approximate() -> None:
+    assert not index.pays(50_000, 50_000)
+    assert not index.pays(20_000, 10_000_000)
+    assert index.pays(60_000, 60_000)
+
+
+def test_without_usearch_many_vectors_are_compared_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index, "_BUILD", 10)
+    monkeypatch.setattr(index, "_SEARCH", 10)
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    X = clustered(100)
+    with pytest.warns(UserWarning, match=r"pip install 'handful\[index\]'") as caught:
+        indices, _ = nearest(X, X, 3)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(indices, neighbours.compared(X, X, 3)[0])

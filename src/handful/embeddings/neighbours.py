@@ -1,10 +1,11 @@
-"""Exact nearest neighbours by cosine similarity, a block of rows at a time."""
+"""Nearest neighbours by cosine similarity, a block of rows at a time."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from handful.core import Float32, Int
+from handful.embeddings.index import library, pays, search
 
 _BLOCK = 1024
 _COSINES_AT_ONCE = 8_000_000
@@ -20,6 +21,9 @@ def unit(X: Float32) -> Float32:
 def nearest(queries: Float32, X: Float32, n_neighbors: int) -> tuple[Int, Float32]:
     """Return the most similar rows of ``X`` for each query.
 
+    They are exact; where both are large (100,000 of each, say) and the extra ``index`` is installed, a
+    graph finds at least 99 of 100 of them, sooner, and the same ones each time [1]_.
+
     Parameters
     ----------
     queries : ndarray of shape (n_queries, dim)
@@ -34,6 +38,11 @@ def nearest(queries: Float32, X: Float32, n_neighbors: int) -> tuple[Int, Float3
     similarity : ndarray of the same shape, float32
         Cosine, in ``[-1, 1]``, higher is closer.
 
+    References
+    ----------
+    .. [1] Malkov and Yashunin, "Efficient and Robust Approximate Nearest Neighbor Search Using
+       Hierarchical Navigable Small World Graphs", 2016, https://arxiv.org/abs/1603.09320
+
     Examples
     --------
     >>> X = np.eye(3, dtype=np.float32)
@@ -41,6 +50,16 @@ def nearest(queries: Float32, X: Float32, n_neighbors: int) -> tuple[Int, Float3
     array([[0]])
     """
     k = min(n_neighbors, len(X))
+    if pays(len(queries), len(X)) and (index := library(len(queries), len(X))) is not None:
+        indices, similarity, short = search(index, queries, X, k)
+        if len(short):
+            indices[short], similarity[short] = compared(queries[short], X, k)
+        return indices, similarity
+    return compared(queries, X, k)
+
+
+def compared(queries: Float32, X: Float32, k: int) -> tuple[Int, Float32]:
+    """Return what `nearest` does, by comparing each query with each row."""
     X = unit(X)
     indices = np.empty((len(queries), k), np.int64)
     similarity = np.empty((len(queries), k), np.float32)
