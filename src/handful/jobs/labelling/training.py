@@ -149,7 +149,8 @@ def train(
     head: Any = None
     if len(set(what.y)) > 1:
         head = page_head().fit(pool.X[what.rows], what.y)
-    source, classes, proba = "", (), None
+    source, proba = "", None
+    classes: tuple[str, ...] = ()
     if suggested is not None and not _is_righter(head, what, suggested):
         source, classes, proba = suggested.source, suggested.classes, suggested.proba
     elif head is not None:
