@@ -7,7 +7,6 @@ import pytest
 from sklearn.base import clone
 
 from handful.heads import CLAP, CrossModalProbe, GDAText, SSText, TextRidge, TipAdapter
-from handful.heads.gda_text import _ALPHAS
 
 from .samples import run
 
@@ -178,15 +177,17 @@ def test_gda_leaves_out_exactly(n_each: tuple[int, ...]) -> None:
         np.testing.assert_allclose(head.loo_logits_[i], expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_left_out_alpha_is_near_the_best() -> None:
+    alphas = 10.0 ** np.arange(-2, 3, 0.25)
     scores, own = [], []
-    for seed in range(10):
+    for seed in range(20):
         X, y, text = sample((8, 8, 8), seed, noise=1.5)
         X_test, y_test, _ = sample((100, 100, 100), 100 + seed, noise=1.5)
-        fits = [GDAText(text, NAMES, logit_scale=SCALE, alpha=a).fit(X, y) for a in _ALPHAS]
+        fits = [GDAText(text, NAMES, logit_scale=SCALE, alpha=a).fit(X, y) for a in alphas]
         scores.append([fit.score(X_test, y_test) for fit in fits])
         own.append(GDAText(text, NAMES, logit_scale=SCALE).fit(X, y).score(X_test, y_test))
-    assert np.mean(own) > np.mean(scores, axis=0).max() - 0.025  # 0.021; the best one looked
+    assert np.mean(own) > np.mean(scores, axis=0).max() - 0.013  # the best one looked
 
 
 @pytest.mark.parametrize("constrained", [True, False])
