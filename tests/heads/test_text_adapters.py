@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from handful.heads import CLAP, CrossModalProbe, GDAText, SSText, TextRidge, TipAdapter
+from handful.heads.logits import LogitsClassifierMixin
 
 from .samples import run
 
@@ -218,3 +222,29 @@ def test_clap_is_descent_on_its_loss(constrained: bool) -> None:
         w = w - rate * velocity
     head = CLAP(text, NAMES, logit_scale=SCALE, constrained=constrained, n_steps=5).fit(X, y)
     np.testing.assert_allclose(head.coef_ / SCALE, units(w), atol=1e-4)
+
+
+class OnMeans(LogitsClassifierMixin, BaseEstimator):
+    """An adapter whose texts are the class means: what scikit-learn's checks can call."""
+
+    def __init__(self, kind: str = "SSText") -> None:
+        self.kind = kind
+
+    def fit(self, X, y):
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        means = np.stack([X[y == name].mean(axis=0) for name in self.classes_]) + 1e-3
+        kind = next(head for head in HEADS if head.__name__ == self.kind)
+        self.head_ = kind(means, self.classes_).fit(X, y)
+        return self
+
+    def predict_logits(self, X):
+        check_is_fitted(self)
+        return self.head_.predict_logits(X)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([OnMeans(head.__name__) for head in HEADS])
+def test_passes_the_checks_of_scikit_learn(estimator, check) -> None:
+    check(estimator)
