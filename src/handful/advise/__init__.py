@@ -5,7 +5,7 @@ from handful.advise.evidence import Evidence, Row, packaged_evidence, read_evide
 from handful.advise.facts import Data, Machine, domain_distance, purity, this_machine
 from handful.advise.forecast import names_accuracy
 from handful.advise.plans import ADAPTED, METHODS, NAMES, TITLES, ZERO_SHOT, Case, Plan
-from handful.advise.trial import MORE, Gain, Trial, try_out
+from handful.advise.trial import MORE, Gain, Trial, trial_of, try_out
 
 __all__ = [
     "ADAPTED",
@@ -31,5 +31,6 @@ __all__ = [
     "purity",
     "read_evidence",
     "this_machine",
+    "trial_of",
     "try_out",
 ]

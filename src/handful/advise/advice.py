@@ -12,6 +12,7 @@ from handful.advise.forecast import plan_accuracy, probe_accuracy
 from handful.advise.plans import (
     ADAPTED,
     DISTIL,
+    DISTIL_MINUTES,
     LABEL,
     LABEL_MINUTES,
     NAMES,
@@ -159,6 +160,8 @@ def _names_skill(case: Case) -> float | None:
 def _minutes(name: str, case: Case, prior: Prior | None) -> float:
     if name == LABEL:
         return MORE * LABEL_MINUTES
+    if name == DISTIL:
+        return DISTIL_MINUTES
     if name in ADAPTED:
         return (prior.minutes if prior else 0.0) * trainings(name, case)
     seconds = case.trial.seconds.get(name, 0.0) * _FITS / case.machine.cores

@@ -36,6 +36,8 @@ LABEL_PRICE = 0.0004
 """Accuracy that a label must be worth: 50 labels, two points."""
 MINUTE_PRICE = 0.0005
 """Accuracy that a minute must be worth: ten minutes, half a point."""
+DISTIL_MINUTES = 10.0
+"""The usual budget of `handful adapt distil`."""
 LABEL_MINUTES = 5 / 60
 """Of a person, a label: a guess, since people and images differ."""
 _FEWEST_UNLABELLED, _FEWEST_TO_TRAIN_ON = 10, 1000
@@ -137,7 +139,7 @@ def command(plan: str, case: Case, minutes: float) -> str:
     words = {
         ZERO_SHOT: f"fit {folder} --classes {shlex.quote(names)}",
         NAMES: f"fit {folder} --classes {shlex.quote(names)}",
-        DISTIL: f"adapt distil {folder} --teacher model.handful",
+        DISTIL: f"adapt distil {folder} --teacher model.handful",  # as `handful fit` names it
         LABEL: f"label {folder}",
         **{name: f"fit {folder} --method {method}" for name, method in METHODS.items()},
         **{

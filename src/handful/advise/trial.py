@@ -22,6 +22,8 @@ from handful.heads import (
 )
 from handful.measure import (
     LabelErrors,
+    LearningCurve,
+    Validation,
     gain_of_labels,
     label_errors,
     learning_curve,
@@ -33,6 +35,13 @@ MORE = 50
 """Labels of the plan to label more first."""
 MOST_POOL = 2000
 """Unlabelled vectors that are tried, drawn at random: a verdict needs no more."""
+_AS_METHODS = {
+    "probe": "linear_probe",
+    "prototypes": "prototypes",
+    "semi_supervised": "spreading_probe",
+    "names_and_labels": "names_and_labels",
+}
+_FOLDS = 1.25  # factor of the variance for five folds that share labels
 _SIDE = 2 * 1.96  # standard errors in a 95 % interval
 
 
@@ -169,6 +178,36 @@ def try_out(
     )
 
 
+def trial_of(
+    validation: Validation, curve: LearningCurve | None, verdict: Verdict | None, y: Array
+) -> Trial | None:
+    """Return what a validation said of the plans, None where the probe had no part in it.
+
+    Parameters
+    ----------
+    validation : Validation
+        Of the heads by their ``--method``, on the same folds.
+    curve : LearningCurve or None
+    verdict : Verdict or None
+    y : array of shape (n_samples,)
+        The classes that were validated on.
+    """
+    probe = validation.methods.get(_AS_METHODS["probe"])
+    if probe is None or not probe.accuracy.is_measured:
+        return None
+    tested = ~np.isnan(probe.hits)
+    others = {plan: validation.methods.get(name) for plan, name in _AS_METHODS.items()}
+    gains = {
+        plan: _gain(found.hits[tested] - probe.hits[tested], inflation=_FOLDS)
+        for plan, found in others.items()
+        if found is not None and plan != "probe"
+    }
+    trial = Trial(probe.accuracy, gains, verdict=verdict)
+    codes = np.searchsorted(np.array(validation.classes), y)
+    trial = replace(trial, errors=label_errors(codes, probe.oof_proba))
+    return replace(trial, more=gain_of_labels(curve, MORE)) if curve else trial
+
+
 def _some(pool: Float32, random_state: int) -> Float32:
     if len(pool) <= MOST_POOL:
         return pool
@@ -200,8 +239,8 @@ def _gains(fitted: Mapping[str, Any], y: Array, codes: Array) -> dict[str, Gain]
     return {name: _gain(right - probe) for name, right in hits.items()}
 
 
-def _gain(differences: Array) -> Gain:
-    value, low, high = paired_interval(differences)
+def _gain(differences: Array, *, inflation: float = 1.0) -> Gain:
+    value, low, high = paired_interval(differences, inflation=inflation)
     return Gain(value, (high - low) / _SIDE, len(differences))
 
 

@@ -18,14 +18,17 @@ from handful.advise import (
     names_accuracy,
     purity,
     this_machine,
+    trial_of,
     try_out,
 )
 from handful.advise import advise as rank
 from handful.core import Estimate, Float32, HandfulError, ImageError, MeasureError
+from handful.heads import Verdict
 from handful.images import shorter_side
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.class_texts import ClassTexts, read_classes
 from handful.jobs.labelled import Labelled, load_labelled
+from handful.jobs.measuring import Measured
 from handful.jobs.unlabelled import UnlabelledPool, pool_of
 from handful.jobs.workspace import Workspace, open_workspace
 from handful.jobs.zero_shot import TextModel, has_labels, known_classifier, text_model
@@ -75,18 +78,42 @@ def advise(
     opened = open_workspace(Path(images), choice, project_dir=project_dir, quiet=quiet)
     with opened as work:
         seen = _seen(work, classes, choice, random_state, quiet)
-        case = Case(
-            data=_data(work, seen),
-            machine=this_machine(),
-            trial=seen.trial,
-            names=seen.names,
-            why_no_names=seen.why_no_names,
-            why_no_pool=seen.pool.why_not,
-            budget=None if budget is None else budget.amount / 60,
-            folder=str(images),
-            options=_options(choice, project_dir),
-        )
-    return rank(case)
+        case = _case(work, seen, str(images), _options(choice, project_dir))
+    return rank(replace(case, budget=None if budget is None else budget.amount / 60))
+
+
+def advice_after(
+    work: Workspace, data: Labelled, pool: UnlabelledPool, measured: Measured, verdict: Verdict | None,
+    choice: BackboneChoice,
+) -> dict[str, Any] | None:  # fmt: skip
+    """Return the plans as JSON values by what a fit has measured, None where that says nothing of them.
+
+    Nothing is fitted for it: plans that the fit did not try are forecast from other image sets.
+    """
+    train = ~data.is_test
+    if measured.validation is None or work.backbone.spec.saw_labels_of:
+        return None
+    trial = trial_of(measured.validation, measured.curve, verdict, data.y[train])
+    if trial is None:
+        return None
+    images = [image for image, is_train in zip(data.images, train, strict=True) if is_train]
+    rest = Labelled(images, data.X[train], data.y[train], data.groups[train], data.is_test[train])
+    why = "this fit did not try the names. See handful advise"
+    seen = _Seen(rest, pool, sorted(set(rest.y.tolist())), None, why, trial)
+    return rank(_case(work, seen, str(work.project.root), _options(choice, None))).as_dict()
+
+
+def _case(work: Workspace, seen: _Seen, folder: str, options: tuple[str, ...]) -> Case:
+    return Case(
+        data=_data(work, seen),
+        machine=this_machine(),
+        trial=seen.trial,
+        names=seen.names,
+        why_no_names=seen.why_no_names,
+        why_no_pool=seen.pool.why_not,
+        folder=folder,
+        options=options,
+    )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from handful.core import BundleError, Estimate, Float32, ProjectError, stream
 from handful.heads import KnownScorer
 from handful.images import decode
 from handful.jobs.adapted import run_of, without_seen_tests
+from handful.jobs.advising import advice_after
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.class_texts import ClassTexts
 from handful.jobs.labelled import Labelled, check_labels, load_labelled
@@ -181,7 +182,8 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
             work, labelled, head, known, measured, method=name, random_state=random_state
         )
         facts = unlabelled_facts(pool, verdict, labelled, measured, head, name)
-        report["advice"], report["unlabelled"] = advice, as_json(facts)
+        report["unlabelled"] = as_json(facts)
+        report["advice"] = advice or advice_after(work, labelled, pool, measured, verdict, choice)
         report["names"] = as_json(names_facts(names, head, measured.validation, candidates))
         made = _Made(head, known, name, labelled.X[train], labelled.images)
         return _written(work, path, made, report, measured, start)
