@@ -43,8 +43,8 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def tiny(folder: Path, *more: object) -> list[object]:
-    return ["adapt", "prototypical", folder, "--way", 4, "--shot", 1, "--query", 3, "--size", 16, "--steps", 6,
+def tiny(folder: Path, *more: object, method: str = "prototypical") -> list[object]:
+    return ["adapt", method, folder, "--way", 4, "--shot", 1, "--query", 3, "--size", 16, "--steps", 6,
             "--device", "cpu", "-q", *more]  # fmt: skip
 
 
@@ -68,11 +68,15 @@ def test_from_a_folder_to_a_backbone_that_fits_new_classes(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_killed_runs_end_bit_equal(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("prototypical", ()), ("maml", ("--inner-steps", 1))],  # one of each kind: a minute each
+)
+def test_killed_runs_end_bit_equal(method: str, more: tuple[object, ...], tmp_path: Path) -> None:
     known = patterns(tmp_path / "known", {"": "abcdefghij"})
     program = "from handful.cli import main; main()"
-    command = [str(part) for part in tiny(known, "--seed", 3, "--anyway")]
-    command[command.index("--steps") + 1] = "40"
+    command = [str(part) for part in tiny(known, "--anyway", *more, method=method)]
+    command[command.index("--steps") + 1] = "16"
 
     def start(state: str) -> subprocess.Popen[bytes]:
         own = [sys.executable, "-c", program, *command, "--project", str(tmp_path / state)]
