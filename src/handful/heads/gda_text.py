@@ -14,7 +14,9 @@ from handful.heads.scale import fitted_scale
 from handful.heads.text_prior import TextPriorMixin
 
 _SPREAD = 2.0  # wide: how sure the sum is does not matter to the choice
-_RATIOS = tuple(10.0 ** (exponent / 4) for exponent in range(-8, 9))  # of spreads, Gaussians to texts
+_RATIOS = tuple(
+    10.0 ** (exponent / 4) for exponent in range(-8, 9)
+)  # of spreads, Gaussians to texts
 _USUAL, _USUAL_SPREAD = 2.0, 1.0  # median and logarithmic spread of the ratio's prior
 
 

@@ -89,7 +89,7 @@ class LogisticProbe(LogitsClassifierMixin, BaseEstimator):
 
     def predict_logits(self, X: Array) -> Float32:
         """Return logits of shape (n_samples, n_classes)."""
-        return linear(self._rows(checked_query(self, X)), self.coef_.T, self.intercept_)
+        return linear(checked_query(self, X), self.coef_.T, self.intercept_, self._rows)
 
     def to_onnx(self) -> onnx.ModelProto:
         """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""

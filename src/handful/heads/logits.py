@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -81,13 +82,19 @@ def checked_query(estimator: Any, X: Array) -> Float32:
     return validate_data(estimator, X, dtype=np.float32, reset=False)
 
 
-def linear(X: Float32, weight: Array, bias: Array) -> Float32:
-    """Return ``X @ weight + bias``, summed in float64 so that no row depends on its batch."""
+def linear(
+    X: Float32, weight: Array, bias: Array, transform: Callable[[Array], Float32] = np.asarray
+) -> Float32:
+    """Return ``transform(X) @ weight + bias``, summed in float64 so that no row depends on its batch.
+
+    ``transform`` looks at each row alone; it is called on some rows at a time, so that a million take
+    no more memory than the answer.
+    """
     out = np.empty((len(X), weight.shape[1]), np.float32)
     weight, bias = weight.astype(np.float64), bias.astype(np.float64)
     for start in range(0, len(X), BLOCK):
         rows = slice(start, start + BLOCK)
-        out[rows] = X[rows].astype(np.float64) @ weight + bias
+        out[rows] = transform(X[rows]).astype(np.float64) @ weight + bias
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx
@@ -37,7 +38,7 @@ class LinearRule:
 
     def predict_logits(self, X: Float32) -> Float32:
         """Return logits of shape (n_samples, n_classes)."""
-        return linear(transformed(X, power=POWER), self.weight, self.bias)
+        return linear(X, self.weight, self.bias, partial(transformed, power=POWER))
 
     def blended(self, other: LinearRule, share: float) -> LinearRule:
         """Return the mean of two rules' logits, ``share`` of this one; again a linear rule."""

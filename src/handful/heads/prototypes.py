@@ -145,7 +145,7 @@ class PrototypeClassifier(LogitsClassifierMixin, BaseEstimator):
 
     def predict_logits(self, X: Array) -> Float32:
         """Return logits of shape (n_samples, n_classes)."""
-        return linear(self._rows(checked_query(self, X)), self._weight, self._bias)
+        return linear(checked_query(self, X), self._weight, self._bias, self._rows)
 
     def to_onnx(self) -> onnx.ModelProto:
         """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""

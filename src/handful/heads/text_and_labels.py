@@ -17,8 +17,10 @@ from handful.heads.onnx_form import OnnxForm
 from handful.heads.scale import informed, with_class_shares_kept
 from handful.heads.text_prior import class_numbers
 
-_TEXT, _TEXT_SPREAD = 0.75, 0.65  # prior of the texts' weight: a normal distribution cut off at 0
-_STRONGER = 0.75  # of the texts' weight: with the row left out the labels are weaker than they are
+_TEXT, _POWER = 3.5, 1.5  # of the prior of the texts' weight, see `TextAndLabels._prior`
+_USUAL_SKILL = 0.36
+_STRONGER = 0.5  # of the texts' weight: with the row left out the labels are weaker than they are
+_LEAST_SPREAD = 0.02  # of the prior of the texts' weight
 _LABELS_SPREAD = 0.5  # of the logarithm of the labels' weight, about 0
 _OUT = np.float32(-30.0)  # logit of a class without a label, where labels alone speak
 
@@ -50,10 +52,11 @@ class TextAndLabels(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Add the logits of a classifier from texts to those of a head fitted on labels.
 
     The two factors minimise the log loss of labelled images that the head had not seen, by its
-    leave-one-out logits, plus a weak prior: texts that are wrong on the labels soon count for
-    nothing, and with many labels those decide. Either alone is within reach, so on average the blend is
-    seldom worse than the better; with one to five labels a class it can be by a point or two. Where a
-    class has a single label, no fit without it knows the class: it then speaks of the texts alone.
+    leave-one-out logits, plus a prior: texts that are expected to be of little use hardly count, any
+    texts count the less the more labels there are, and texts that are wrong on the labels soon count
+    for nothing. Either alone is within reach, so on average the blend is seldom worse than the better
+    by more than a point. Where a class has a single label, no fit without it knows the class: it then
+    speaks of the texts alone, and the head's own scale is not trusted.
 
     A class without a label keeps the probability that the texts give it.
 
@@ -63,6 +66,9 @@ class TextAndLabels(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Has ``loo_logits_`` and an ONNX form; it is cloned, then fitted.
     text : classifier
         Fitted on texts, such as `ZeroShotClassifier`; its classes are those of the result.
+    skill : float, default=0.36
+        What is expected of the texts before any label: the share of the way from guessing to
+        perfection, in ``[0, 1]``, as of `handful.measure.forecast_accuracy`.
 
     Attributes
     ----------
@@ -74,15 +80,18 @@ class TextAndLabels(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
+    The prior of the texts' weight is a normal distribution cut off at 0, of mean and spread
+    ``3.5 · skill^1.5 / sqrt(labels a class)``, chosen on train images of four sets.
     ``benchmarks/text_and_labels.py`` measures what the texts bring.
     """
 
-    def __init__(self, head: Any, text: Any) -> None:
+    def __init__(self, head: Any, text: Any, *, skill: float = _USUAL_SKILL) -> None:
         self.head = head
         self.text = text
+        self.skill = skill
 
     def __sklearn_clone__(self) -> Self:
-        return type(self)(clone(self.head), self.text)
+        return type(self)(clone(self.head), self.text, skill=self.skill)
 
     def fit(self, X: Array, y: Array) -> Self:
         """Fit the head, then the factors.
@@ -100,8 +109,12 @@ class TextAndLabels(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a label is not among the classes, or the data cannot be used.
+            If a label is not among the classes, ``skill`` is out of range, or the data cannot be used.
         """
+        if not 0 <= self.skill <= 1:
+            raise ValueError(
+                f"The 'skill' parameter of TextAndLabels must be in [0, 1]. Got {self.skill!r} instead."
+            )
         X, y = validate_data(self, X, y, dtype=np.float32)
         self.classes_ = self.text.classes_
         codes = class_numbers(type(self).__name__, self.classes_, y)
@@ -111,7 +124,7 @@ class TextAndLabels(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self._scale = 1 / max(float(texts.std(axis=1).mean()), 1e-6)
         texts = texts.astype(np.float64) * self._scale
         labels = self._of_all(self.head_.loo_logits_).astype(np.float64)
-        self._fit_factors(labels, texts, codes)
+        self._fit_factors(labels, texts, codes, self._centre(X, codes))
         known = informed(codes)[:, None]
         held_out = np.where(known, self._blended(labels, texts), self._by_text * texts)
         self.loo_logits_ = held_out.astype(np.float32)
@@ -142,29 +155,49 @@ class TextAndLabels(LogitsClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             sums, "logits", self.n_features_in_, len(self.classes_),
         )  # fmt: skip
 
-    def _fit_factors(self, labels: Float64, texts: Float64, codes: Int) -> None:
+    def _centre(self, X: Float32, codes: Int) -> float:
+        """Return the usual weight of the labels: 1, as held-out labels bear the head's scale out.
+
+        Where every class has a single label nothing does, and heads differ much in how sure they are
+        then: their logits are brought to a standard deviation of 1 on what they learnt from.
+        """
+        if informed(codes).any():
+            return 1.0
+        return 1 / max(float(self.head_.predict_logits(X).std(axis=1).mean()), 1e-6)
+
+    def _fit_factors(self, labels: Float64, texts: Float64, codes: Int, centre: float) -> None:
         """Set the factors of the blend, and that of the texts by themselves."""
         known = informed(codes)
         kept = np.flatnonzero(self._labelled)
         own = np.searchsorted(kept, codes)
         fair = with_class_shares_kept(labels[:, kept], own)
 
+        usual = self._prior(len(codes) / len(kept))
+        spread = max(usual, _LEAST_SPREAD)
+
         def loss(step: Float64) -> float:
             both = np.exp(step[0]) * fair[known] + step[1] * texts[known][:, kept]
             total = log_losses(both, own[known]).sum()
             total += log_losses(step[1] * texts[~known], codes[~known]).sum()
-            prior = (step[0] / _LABELS_SPREAD) ** 2 + ((step[1] - _TEXT) / _TEXT_SPREAD) ** 2
+            prior = (step[0] / _LABELS_SPREAD) ** 2 + ((step[1] - usual) / spread) ** 2
             return float(total + prior / 2)
 
         def text_loss(step: Float64) -> float:
             total = log_losses(step[0] * texts, codes).sum()
-            return float(total + ((step[0] - _TEXT) / _TEXT_SPREAD) ** 2 / 2)
+            return float(total + ((step[0] - usual) / spread) ** 2 / 2)
 
-        found = minimize(loss, [0.0, _TEXT], method="L-BFGS-B", bounds=[(-4, 3), (0, 20)])
-        alone = minimize(text_loss, [_TEXT], method="L-BFGS-B", bounds=[(0, 20)])
+        found = minimize(loss, [0.0, usual], method="L-BFGS-B", bounds=[(-4, 3), (0, 20)])
+        alone = minimize(text_loss, [usual], method="L-BFGS-B", bounds=[(0, 20)])
         share = _STRONGER if known.any() else 1.0
-        self._by_labels, self._by_both = float(np.exp(found.x[0])), share * float(found.x[1])
+        self._by_labels, self._by_both = (
+            centre * float(np.exp(found.x[0])),
+            share * float(found.x[1]),
+        )
         self._by_text = float(alone.x[0])
+
+    def _prior(self, labels_a_class: float) -> float:
+        """Return the usual weight of texts of this skill beside so many labels."""
+        return float(_TEXT * self.skill**_POWER / np.sqrt(labels_a_class))
 
     def _of_all(self, logits: Array) -> Array:
         """Return a column for each class, those without a label far below."""

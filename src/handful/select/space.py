@@ -8,7 +8,7 @@ from scipy.linalg import eigh
 from handful.core import Array, Float32, stream
 from handful.heads import transformed
 
-_FIT_ON = 20_000
+_FIT_ON, _BLOCK = 20_000, 65_536
 _RELATIVE_RANK = 1e-6
 
 
@@ -38,13 +38,18 @@ def prepared(X: Array, *, n_axes: int = 128, random_state: int = 0) -> Float32:
     >>> prepared(X, n_axes=3).std(axis=0).round(2).tolist()
     [1.0, 1.0, 1.0]
     """
-    rows = transformed(np.asarray(X, np.float32), power=0.5)
-    chosen = stream(random_state, "prepared").permutation(len(rows))[:_FIT_ON]
-    sample = rows[np.sort(chosen)]
+    X = np.asarray(X, np.float32)
+    chosen = stream(random_state, "prepared").permutation(len(X))[:_FIT_ON]
+    sample = transformed(X[np.sort(chosen)], power=0.5)
     mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
     sample = sample - mean
     energy, axes = _principal(sample, n_axes)
-    return (rows - mean) @ (axes / np.sqrt(energy / max(len(sample), 1)))
+    axes /= np.sqrt(energy / max(len(sample), 1))
+    out = np.empty((len(X), axes.shape[1]), np.float32)
+    for start in range(0, len(X), _BLOCK):  # a copy of all rows could fill the memory
+        rows = transformed(X[start : start + _BLOCK], power=0.5)
+        out[start : start + _BLOCK] = (rows - mean) @ axes
+    return out
 
 
 def _principal(rows: Float32, n_axes: int) -> tuple[Float32, Float32]:
