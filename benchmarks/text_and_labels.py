@@ -25,6 +25,7 @@ from handful.heads import (
     TransductiveClassifier,
     WithPool,
 )
+from handful.measure import forecast_accuracy
 
 SHOTS, DRAWS = (1, 2, 5), 20
 
@@ -36,7 +37,7 @@ def draw(split: Split, n: int, seed: int) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def compared(split: Split, head: Callable[[], Any], text: Any) -> dict[str, Any]:
+def compared(split: Split, head: Callable[[], Any], text: Any, skill: float) -> dict[str, Any]:
     """Return mean accuracy and its standard error by labels alone, names alone and both."""
     by_names = float((text.predict(split.X_test) == split.y_test).mean())
     found: dict[str, Any] = {"names alone": round(by_names, 4)}
@@ -44,15 +45,15 @@ def compared(split: Split, head: Callable[[], Any], text: Any) -> dict[str, Any]
         pairs = []
         for seed in range(DRAWS):
             rows = draw(split, n, seed)
-            blend = TextAndLabels(head(), text).fit(split.X[rows], split.y[rows])
+            blend = TextAndLabels(head(), text, skill=skill).fit(split.X[rows], split.y[rows])
             answers = (blend.head_.predict(split.X_test), blend.predict(split.X_test))
             pairs.append([float((each == split.y_test).mean()) for each in answers])
         mean, error = np.mean(pairs, axis=0), np.std(pairs, axis=0, ddof=1) / np.sqrt(DRAWS)
         found[f"{n} a class"] = {
-            "labels alone": round(mean[0], 4),
-            "names and labels": round(mean[1], 4),
+            "labels alone": round(float(mean[0]), 4),
+            "names and labels": round(float(mean[1]), 4),
             "standard errors": np.round(error, 4).tolist(),
-            "above the better of both": round(mean[1] - max(mean[0], by_names), 4),
+            "above the better of both": round(float(mean[1] - max(mean[0], by_names)), 4),
         }
         print(split.name, n, found[f"{n} a class"], flush=True)
     return found
@@ -69,13 +70,15 @@ def main() -> None:
         if split.name == "digits":
             continue
         text: Any = texts.head(split.classes)
+        recognition = float(text.recognition(split.X).mean())
+        skill = forecast_accuracy(recognition, text.likeness, len(split.classes)).skill
         if asked.pool:
             text = TransductiveClassifier(text).fit(split.X)
 
         def head(split: Split = split) -> Any:
             return WithPool(SpreadingProbe(), split.X) if asked.pool else LinearProbe()
 
-        found[split.name] = compared(split, head, text)
+        found[split.name] = compared(split, head, text, skill)
     record.write(
         "text_and_labels_pool" if asked.pool else "text_and_labels",
         {"sets": found, "draws": DRAWS, "pool": asked.pool},

@@ -56,7 +56,7 @@ def accuracies(n_each: int, *, good: bool) -> np.ndarray:
         X, y = sample(n_each, seed, noise=1.2)
         X_test, y_test = sample(100, 1000 + seed, noise=1.2)
         text = texts(good=good)
-        blend = TextAndLabels(LinearProbe(), text).fit(X, y)
+        blend = TextAndLabels(LinearProbe(), text, skill=0.8 if good else 0.2).fit(X, y)
         plain = LinearProbe().fit(X, y)
         rows.append([each.score(X_test, y_test) for each in (blend, plain, text)])
     return np.mean(rows, axis=0)
@@ -66,8 +66,8 @@ def accuracies(n_each: int, *, good: bool) -> np.ndarray:
 @pytest.mark.parametrize(
     ("n_each", "good"),
     [
+        (1, True), (5, True), (20, True), (1, False), (2, False), (5, False), (20, False),
         pytest.param(2, True, marks=pytest.mark.xfail(reason="six rows left out say too little")),
-        (5, True), (20, True), (2, False), (5, False), (20, False),
     ],
 )  # fmt: skip
 def test_is_never_far_below_the_better_of_both(n_each: int, good: bool) -> None:
@@ -90,6 +90,16 @@ def test_one_label_a_class_cannot_be_compared() -> None:
     assert np.isnan(head.blend_.accuracy)
     again = clone(head).fit(X, y)
     np.testing.assert_array_equal(again.predict_logits(X), head.predict_logits(X))
+
+
+def test_texts_of_no_expected_use_hardly_count() -> None:
+    X, y = sample(1)
+    weights = [
+        TextAndLabels(LinearProbe(), texts(), skill=s).fit(X, y).blend_.text for s in (0, 0.8)
+    ]
+    assert weights[0] < 0.05 < 1 < weights[1]
+    with pytest.raises(ValueError, match=r"'skill' .* in \[0, 1\]\. Got 2 instead"):
+        TextAndLabels(LinearProbe(), texts(), skill=2).fit(X, y)
 
 
 def test_refuses_a_label_that_is_no_class() -> None:

@@ -234,7 +234,8 @@ def with_names(
     check_labelled_classes(data.y.tolist(), texts)
     model = text_model(work, texts, choice, random_state)
     preferred = next(iter(candidates.values()))
-    return model, {WITH_NAMES: TextAndLabels(preferred.head, model.head.head_), **candidates}
+    blend = TextAndLabels(preferred.head, model.head.head_, skill=model.forecast.skill)
+    return model, {WITH_NAMES: blend, **candidates}
 
 
 def _gain_of_names(validation: Validation | None, candidates: dict[str, Any]) -> Estimate:
