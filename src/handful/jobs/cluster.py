@@ -22,7 +22,16 @@ from typing import Any
 from handful.core import MissingExtraError, Progress, ProjectError, StoreError, listed, usable_cores
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.shard_work import EmbedTask, PredictTask, ShardWorker, Task
-from handful.jobs.shards import FAILED, Listing, Outcome, Shard, ShardFolder, list_images, plan
+from handful.jobs.shards import (
+    FAILED,
+    Listing,
+    Outcome,
+    Shard,
+    ShardFolder,
+    absolute,
+    list_images,
+    plan,
+)
 
 _ATTEMPTS = 4  # at a shard whose workers die
 _OBJECT_STORE = 256 << 20  # bytes; only names travel
@@ -146,11 +155,11 @@ def predict_on_ray(
 
 
 def _run(task: Task, images: str, output: str, cluster: Cluster, *, quiet: bool) -> ClusterResult:
-    listing = list_images(images)
+    listing, output = list_images(images), absolute(output)
     shards = plan(listing, task.fingerprint, cluster.shard_size)
     folder = ShardFolder(output)
     facts = {
-        "format_version": 1, "made_by": task.verb, "source": images, "fingerprint": task.fingerprint,
+        "format_version": 1, "made_by": task.verb, "source": absolute(images), "fingerprint": task.fingerprint,
         "shard_size": cluster.shard_size, "images": len(listing.versions), "shards": len(shards),
     }  # fmt: skip
     folder.claim(facts)
@@ -229,12 +238,14 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     was_there = ray.is_initialized()
     if not was_there:
         ray.init(**_place(cluster), log_to_driver=False, logging_level="ERROR")
+    settings = ray.data.DataContext.get_current()
+    before = settings.enable_progress_bars, settings.max_errored_blocks
     try:
-        settings = ray.data.DataContext.get_current()
         settings.enable_progress_bars = False
-        settings.max_errored_blocks = -1  # a shard that kills its workers is told of at the end
+        settings.max_errored_blocks = -1  # a shard that Ray gave up is told of at the end
         yield ray
     finally:
+        settings.enable_progress_bars, settings.max_errored_blocks = before
         if not was_there:
             ray.shutdown()
 

@@ -13,8 +13,9 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ RECORD, FAILED = "_run.json", "_failed.csv"  # readers of parquet folders pass o
 _KEY = b"handful"  # of a shard's outcome in the metadata of its file
 _SHARD = re.compile(r"\.?[0-9a-f]{12}-[0-9a-f]{32}\.parquet(\.[0-9a-f]+\.tmp)?")
 _WHOLE_PUT = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory"}  # none sees a part
+_LOCAL = {"file", "local"}
 _THREADS = 16  # that wait for a network
 
 
@@ -105,16 +107,18 @@ def list_images(place: str) -> Listing:
         If there is no such place or no image in it.
     """
     files, root = file_system(place)
-    if not files.exists(root):
-        raise ProjectError(f"No such file or folder: {place!r}.")
-    if files.isdir(root):
-        listing = _listed(_found(files, root), base=place.rstrip("/"))
-    elif Path(root).suffix in {".parquet", ".csv"}:
-        listing = _listed(_named(files, root, place), base=place.rpartition("/")[0] or ".")
-    else:
-        raise ProjectError(
-            f"Images come from a folder, or from a .parquet or .csv file with a column 'path'. Got {place!r}."
-        )
+    whole = absolute(place)
+    with _reaching(place):
+        if not files.exists(root):
+            raise ProjectError(f"No such file or folder: {place!r}.")
+        if files.isdir(root):
+            listing = _listed(_found(files, root), base=whole)
+        elif Path(root).suffix in {".parquet", ".csv"}:
+            listing = _listed(_named(files, root, place), base=whole.rpartition("/")[0])
+        else:
+            raise ProjectError(
+                f"Images come from a folder, or from a .parquet or .csv file with a column 'path'. Got {place!r}."
+            )
     if not listing.versions:
         raise ProjectError(f"No image found in {place!r}.")
     return listing
@@ -179,7 +183,8 @@ class ShardFolder:
     def claim(self, facts: Mapping[str, Any]) -> None:
         """Note what this folder is for, or raise ProjectError if it is for something else."""
         path = f"{self._root}/{RECORD}"
-        found = json.loads(self._files.cat_file(path)) if self._files.exists(path) else {}
+        with _reaching(self.place):
+            found = json.loads(self._files.cat_file(path)) if self._files.exists(path) else {}
         for key in ("source", "fingerprint"):
             if key in found and found[key] != facts[key]:
                 raise ProjectError(
@@ -215,12 +220,10 @@ class ShardFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file that others see whole or not at all."""
-        protocols = self._files.protocol
-        own = {protocols} if isinstance(protocols, str) else set(protocols)
         path = f"{self._root}/{name}"
-        if own & {"file", "local"}:
+        if _protocols(self._files) & _LOCAL:
             write_atomically(Path(path), content)
-        elif own & _WHOLE_PUT:
+        elif _protocols(self._files) & _WHOLE_PUT:
             self._files.pipe_file(path, content)
         else:
             temporary = f"{self._root}/.{name}.{secrets.token_hex(8)}.tmp"
@@ -229,6 +232,7 @@ class ShardFolder:
             self._files.mv(temporary, path)
 
     def _names(self) -> set[str]:
+        self._files.invalidate_cache()  # others write here
         if not self._files.exists(self._root):
             return set()
         return {entry.rpartition("/")[2] for entry in self._files.ls(self._root, detail=False)}
@@ -253,6 +257,27 @@ def file_system(place: str) -> tuple[Any, str]:
     except (ValueError, ImportError) as error:
         raise ProjectError(f"{place!r} cannot be reached: {error}.") from error
     return files, str(path).rstrip("/") or "/"
+
+
+def absolute(place: str) -> str:
+    """Return the place so that it means the same from any working folder."""
+    files, path = file_system(place)
+    return path if _protocols(files) & _LOCAL else place.rstrip("/")
+
+
+def _protocols(files: Any) -> set[str]:
+    return {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
+
+
+@contextmanager
+def _reaching(place: str) -> Iterator[None]:
+    """Turn what a file system raises into one message: each has errors of its own."""
+    try:
+        yield
+    except ProjectError:
+        raise
+    except Exception as error:
+        raise ProjectError(f"{place!r} cannot be read: {error}") from error
 
 
 def arrow() -> tuple[Any, Any]:
@@ -286,12 +311,9 @@ def _version(entry: Mapping[str, Any]) -> str:
 
 def _named(files: Any, root: str, place: str) -> dict[str, str]:
     """Return the paths of a manifest and their versions."""
-    pa, parquet = arrow()
-    try:
-        with files.open(root) as file:
-            table = _csv(file) if root.endswith(".csv") else parquet.read_table(file)
-    except pa.ArrowException as error:
-        raise ProjectError(f"{place!r} cannot be read: {error}. Write it anew.") from error
+    _, parquet = arrow()
+    with files.open(root) as file:
+        table = _csv(file) if root.endswith(".csv") else parquet.read_table(file)
     if "path" not in table.column_names:
         names = ", ".join(map(repr, table.column_names))
         raise ProjectError(f"{place!r} has no column 'path'. Its columns are: {names}.")
