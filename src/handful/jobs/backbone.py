@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handful.backbones import DEFAULT, OnnxBackbone, is_saved, load_backbone
-from handful.core import BackboneError
+from handful.backbones import DEFAULT, OnnxBackbone, is_saved, load_backbone, packaged_text
+from handful.core import BackboneError, Float32
 
 if TYPE_CHECKING:
-    from handful.backbones import ClipText
+    from handful.backbones import ClipText, MiniLM
 
 RUN_RECORD = "adapt.json"  # in the folder of a run of `handful adapt`
 _PAIR = "open_clip"  # in the folder of a run of `handful adapt contrastive-text`
+
+
+@dataclass(frozen=True)
+class FrozenText:
+    """The packaged text encoder, and the scale that an image tower learnt to meet it by."""
+
+    encoder: MiniLM
+    logit_scale: float
+    logit_bias: float | None
+
+    @property
+    def name(self) -> str:
+        """The encoder's."""
+        return self.encoder.name
+
+    @property
+    def tokenizer(self) -> Any:
+        """The encoder's."""
+        return self.encoder.tokenizer
+
+    def embed_text(self, texts: Sequence[str]) -> Float32:
+        """Return unit vectors of texts."""
+        return self.encoder.embed_text(texts)
+
+
+def _frozen_text(record: Path) -> FrozenText | None:
+    """Return the text side of a run whose text encoder was frozen, None of any other."""
+    facts = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    if facts.get("settings", {}).get("frozen_text") != "True" or "logit_scale" not in facts:
+        return None
+    return FrozenText(packaged_text(), facts["logit_scale"], facts["logit_bias"])
 
 
 @dataclass(frozen=True)
@@ -67,8 +99,10 @@ class BackboneChoice:
             preprocess={key: value for key, value in changes.items() if value is not None},
         )
 
-    def text_encoder(self) -> ClipText | None:
+    def text_encoder(self) -> ClipText | FrozenText | None:
         """Return the text tower of an image-text model, None for a backbone of images alone.
+
+        A run of `handful adapt contrastive-text` has its own, or the packaged one that it kept as it was.
 
         Raises
         ------
@@ -78,7 +112,7 @@ class BackboneChoice:
         family, _, rest = self.name.partition(":")
         pair = Path(self.name) / _PAIR
         if not (family == "clip" and rest) and not pair.is_dir():
-            return None
+            return _frozen_text(Path(self.name) / RUN_RECORD)
         from handful.backbones import load_clip_text
 
         return load_clip_text(

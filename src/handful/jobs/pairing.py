@@ -212,7 +212,9 @@ class PairRun:
         self._exported(towers)
         plot = training_plot(read_log(self.folder), f"{_METHOD}, {len(self.learnt)} images")
         write_atomically(self.folder / "training.svg", plot.encode())
-        return self._facts(recipe, look.hits(method))
+        bias = None if method.logit_bias is None else method.logit_bias.item()
+        learnt = {"logit_scale": method.logit_scale.exp().item(), "logit_bias": bias}
+        return self._facts(recipe, look.hits(method)) | learnt
 
     def clean(self) -> None:
         """Remove the states and the decoded images of a run that is done."""

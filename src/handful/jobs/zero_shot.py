@@ -35,7 +35,7 @@ from handful.heads import (
     held_out_classes,
     softmax,
 )
-from handful.jobs.backbone import BackboneChoice
+from handful.jobs.backbone import BackboneChoice, FrozenText
 from handful.jobs.class_texts import ClassTexts
 from handful.jobs.labelled import Labelled
 from handful.jobs.workspace import Workspace
@@ -137,7 +137,9 @@ def _through_known_classes(spec: BackboneSpec, texts: ClassTexts, pool: Float32)
     return direct, forecast, facts
 
 
-def _in_one_space(spec: BackboneSpec, encoder: ClipText, texts: ClassTexts, pool: Float32) -> _Made:
+def _in_one_space(
+    spec: BackboneSpec, encoder: ClipText | FrozenText, texts: ClassTexts, pool: Float32
+) -> _Made:
     """Return the classifier by the vectors that an image-text model gives the texts."""
     vectors = texts.vectors(encoder)
     if vectors.shape[1] != spec.dim:
