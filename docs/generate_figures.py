@@ -342,6 +342,132 @@ def active_testing(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def advise(figures: dict[str, Any]) -> str:
+    """Return regret and coverage of the advice, a row a kind of situation."""
+    lines = [
+        "| situations | number | mean regret | worst | intervals that held |",
+        "|---|---|---|---|---|",
+    ]
+    kinds = {f"without {name}'s evidence": row for name, row in figures["by_set"].items()}
+    kinds |= {f"{plural(int(n), 'label')} a class": row for n, row in figures["by_labels"].items()}
+    kinds |= {f"{kind}": row for kind, row in figures["by_kind"].items() if kind != "plain"}
+    kinds |= {
+        "all that are not shifted": figures["not shifted"],
+        "all on vectors": figures["vectors"],
+    }
+    kinds |= {"with training": figures["training"]}
+    for name, row in kinds.items():
+        held = row["coverage"]
+        lines.append(
+            f"| {name} | {row['situations']} | {row['regret']['mean']:.1f} | {row['regret']['worst']:.1f} | "
+            f"{100 * held['value']:.0f} % of {held['n']} |"
+        )
+    distances = ", ".join(f"{name} {value:.2f}" for name, value in figures["distance"].items())
+    lines += ["", (
+        "Points of accuracy below the best plan in hindsight, by the plan put first. Every row was made without any "
+        f"evidence of its set. Distance from what the backbone knows: {distances}."
+    )]  # fmt: skip
+    return "\n".join(lines)
+
+
+def scale(figures: dict[str, Any]) -> str:
+    """Return CPU time, growth and memory of each stage, a row a stage."""
+    stages = {
+        "scan": "read, hash and note every file (`scan`)",
+        "embed": "embed them (rate × number)",
+        "load": "read all vectors back",
+        "neighbours": "15 neighbours of each",
+        "first_picks": "20 images to label, nothing labelled yet",
+        "next_picks": "20 more after 100 labels",
+        "fit": "fit on 100 labels and a pool of 10,000, classify all",
+    }
+    cells, slopes = figures["cells"], figures["exponents"]
+    sizes = sorted({int(n) for own in cells.values() for n in own})
+    heads = [f"{n:,}" for n in sizes]
+    lines = [
+        f"| CPU seconds | {' | '.join(heads)} | exponent | peak memory, GB |",
+        f"|{'---|' * (len(sizes) + 3)}",
+    ]
+    for stage, title in stages.items():
+        own = [cells[stage].get(str(n), {}) for n in sizes]
+        times = [f"{c['cpu_seconds']:,.1f}" if "cpu_seconds" in c else "–" for c in own]
+        slope = [f"{value:.2f}" for value in slopes.get(stage, {}).values()]
+        peaks = [f"{c['peak_gb']:.1f}" if "peak_gb" in c else "–" for c in own]
+        lines.append(
+            f"| {title} | {' | '.join(times)} | {', '.join(slope)} | {' / '.join(peaks)} |"
+        )
+    found = {int(n): c for n, c in cells["neighbours"].items() if "recall" in c}
+    recalls = ", ".join(f"{c['recall']:.3f} at {n:,}" for n, c in sorted(found.items()))
+    exact = ", ".join(f"{c['exact_cpu_seconds']:,.0f} at {n:,}" for n, c in sorted(found.items()))
+    lines += ["", (
+        "Exponent: the slope of log time by log number between the sizes; 1 is in proportion. Recall of the "
+        f"neighbours: {recalls}. Comparing all with all would take (CPU seconds): {exact}. Vectors of EuroSAT's "
+        f"27,000 tiles, repeated with noise, on {figures['hardware']['cores']} busy cores "
+        "(`benchmarks/results/scale.json`)."
+    )]  # fmt: skip
+    return "\n".join(lines)
+
+
+_DOLLARS_A_CORE_HOUR, _DOLLARS_A_TB_MONTH = 0.04, 23.0  # what is assumed of a cloud
+_DOLLARS_A_MILLION_READS = 0.40
+
+
+def sizing(figures: dict[str, Any]) -> str:
+    """Return hours, dollars and bytes of 10⁶ to 10⁹ images, from the measured rate of a core."""
+    rate = float(np.median(figures["images_per_second"]["handful"])) / figures["hardware"]["cores"]
+    decoding = json.loads((RESULTS / "decode.json").read_text("utf-8"))
+    more = (decoding["12 megapixels"]["handful_ms"] - decoding["500x375"]["handful_ms"]) / 1000
+    lines = [
+        "| images | core-hours | on 16 cores | on 1,000 cores | compute | reading | vectors | kept, a month |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for kind, seconds in (("500 × 375", 1 / rate), ("12 megapixels", 1 / rate + more)):
+        for power, name in zip((6, 7, 8, 9), "⁶⁷⁸⁹", strict=True):
+            n = 10**power
+            hours, terabytes = n * seconds / 3600, n * 1280 * 4 / 1e12
+            lines.append(
+                f"| 10{name} of {kind} | {hours:,.0f} | {_duration(hours / 16)} | {_duration(hours / 1000)} | "
+                f"{_dollars(hours * _DOLLARS_A_CORE_HOUR)} | {_dollars(n / 1e6 * _DOLLARS_A_MILLION_READS)} | "
+                f"{_bytes(terabytes)} | {_dollars(terabytes * _DOLLARS_A_TB_MONTH)} |"
+            )
+    lines += ["", (
+        f"From {rate:.1f} images of 500 × 375 a second and core, files to vectors "
+        f"(`benchmarks/results/embedding.json`), and {1000 * more:.0f} ms more to decode 12 megapixels "
+        "(`decode.json`), both on a quiet machine. Assumed prices: "
+        f"${_DOLLARS_A_CORE_HOUR:.2f} a core-hour, ${_DOLLARS_A_MILLION_READS:.2f} a million reads of a bucket, "
+        f"${_DOLLARS_A_TB_MONTH:.0f} a terabyte and month. A vector is 1,280 numbers of 4 bytes."
+    )]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _duration(hours: float) -> str:
+    if hours >= 48:
+        return f"{hours / 24:,.0f} days"
+    return f"{hours:.1f} h" if hours >= 1 else f"{max(60 * hours, 1):.0f} min"
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:,.0f}" if amount >= 10 else f"${amount:.2f}"
+
+
+def _bytes(terabytes: float) -> str:
+    return f"{terabytes:.1f} TB" if terabytes >= 1 else f"{1000 * terabytes:.0f} GB"
+
+
+def rivals(figures: dict[str, Any]) -> str:
+    """Return what was measured beside others, a row a figure."""
+    said = {"ours": "handful", "theirs": "**the other**", "nobody": "–"}
+    lines = ["| the other | what | handful | the other | ahead |", "|---|---|---|---|---|"]
+    for row in figures["rows"]:
+        cells = [row["rival"], row["task"], row["ours"], row["theirs"], said[row["ahead"]]]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", (
+        "–: the interval of the difference, or the range of the pairs' ratios, holds equality. What was measured how, "
+        "with intervals, stands in `benchmarks/results/`."
+    )]  # fmt: skip
+    return "\n".join(lines)
+
+
 def prefix(figures: dict[str, Any]) -> str:
     """Return how much faster the last blocks train on cached activations."""
     faster = figures["times_faster"]
@@ -444,11 +570,13 @@ def _points(row: dict[str, float]) -> str:
 
 
 _FIGURES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "advise": advise,
     "active_curves": active_curves,
     "active_testing": active_testing,
     "continued": continued,
     "decode": decode,
     "eurosat_usb": eurosat_usb,
+    "embedding": sizing,
     "episodes_forecast": episodes_forecast,
     "episodes_realism": episodes_realism,
     "episodes_speed": episodes_speed,
@@ -458,7 +586,9 @@ _FIGURES: dict[str, Callable[[dict[str, Any]], str]] = {
     "interval_coverage": interval_coverage,
     "omniglot": omniglot,
     "prefix": prefix,
+    "scale": scale,
     "selfsupervised": selfsupervised,
+    "rivals": rivals,
     "select_speed": select_speed,
     "semisupervised_networks": semisupervised_networks,
     "semisupervised_vectors": semisupervised_vectors,
