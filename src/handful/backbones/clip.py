@@ -61,9 +61,7 @@ def load_clip(
     MissingExtraError
         If open_clip is not installed.
     """
-    if (
-        is_saved(Path(name).parent) and Path(name).is_dir()
-    ):  # a pair of ours: that knows what it saw
+    if is_saved(Path(name).parent) and Path(name).is_dir():  # ours: it knows what it saw
         return load_saved(Path(name).parent, preprocess)
     files = find_clip(name, weights=weights, download=download)
     settings = preprocess_of_clip(files, preprocess)
@@ -72,7 +70,7 @@ def load_clip(
     def build() -> Any:
         plain = Preprocess(size=files.size)
         return from_torch(
-            _Images(clip_module(files)), plain, mean=mean, std=std, name=files.name
+            image_tower(clip_module(files)), plain, mean=mean, std=std, name=files.name
         ).model
 
     model = kept_graph("clip", _key(files), build)
@@ -209,8 +207,8 @@ def _key(files: ClipFiles) -> str:
     return digest.hexdigest()
 
 
-def _Images(model: Any) -> nn.Module:  # noqa: N802 - makes a module, whose class needs torch
-    """Return the image tower of a model, giving unit vectors."""
+def image_tower(model: Any) -> nn.Module:
+    """Return the image tower of a model of open_clip, giving unit vectors."""
     from torch import nn
 
     class Images(nn.Module):

@@ -49,7 +49,7 @@ class GDAText(TextPriorMixin, BaseEstimator):
 
     Notes
     -----
-    On image vectors with four and more labels a class, three sets, the chosen α costs 0.6 points of
+    On image vectors with four and more labels a class, three sets, the chosen α costs 0.7 points of
     accuracy against the best fixed one of hindsight, with two labels 2.4; on synthetic vectors 1.1.
 
     A class without a label gets the mean logit of the Gaussians of the others, so that its text
