@@ -19,7 +19,10 @@ from handful.core import BackboneError, MissingExtraError, StoreError
 from handful.jobs import Cluster, cluster, embed_folder, embed_on_ray, predict, predict_on_ray
 from handful.jobs.shard_work import EmbedTask
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray's, of itself
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),  # Ray's, of itself
+    pytest.mark.timeout(600),  # its processes take half a minute to start where cores are busy
+]
 TWO = Cluster(workers=2, shard_size=8)
 
 

@@ -32,6 +32,7 @@ from handful.jobs.shards import (
     list_images,
     plan,
 )
+from handful.project import escape_cell
 
 _ATTEMPTS = 4  # at a shard whose workers die
 _OBJECT_STORE = 256 << 20  # bytes; only names travel
@@ -44,8 +45,8 @@ class Cluster:
     Parameters
     ----------
     address : str, optional
-        Of a Ray cluster, such as ``"auto"`` or ``"ray://head:10001"``. By default Ray is
-        started on this machine alone, for this run.
+        Of a Ray cluster that this machine belongs to: ``"auto"`` or ``"head:6379"``. By default
+        Ray is started on this machine alone, for this run.
     workers : int, optional
         At most so many; by default as many as there are cores for.
     cores : int, default=1
@@ -301,7 +302,7 @@ def _failures(
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["path", "reason"])
-    table.writerows(sorted(failed.items()))
+    table.writerows((escape_cell(path), reason) for path, reason in sorted(failed.items()))
     folder.write(FAILED, text.getvalue().encode())
     if not any(outcome.done for outcome in outcomes.values()):
         raise ProjectError(f"None of the {len(failed)} images can be used: see {FAILED}.")
