@@ -41,11 +41,17 @@ class FrozenText:
         return self.encoder.embed_text(texts)
 
 
+def _is_frozen(record: Path) -> bool:
+    """Return whether this is the record of a run whose text encoder was frozen."""
+    facts = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    return facts.get("settings", {}).get("frozen_text") == "True" and "logit_scale" in facts
+
+
 def _frozen_text(record: Path) -> FrozenText | None:
     """Return the text side of a run whose text encoder was frozen, None of any other."""
-    facts = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    if facts.get("settings", {}).get("frozen_text") != "True" or "logit_scale" not in facts:
+    if not _is_frozen(record):
         return None
+    facts = json.loads(record.read_text(encoding="utf-8"))
     return FrozenText(packaged_text(), facts["logit_scale"], facts["logit_bias"])
 
 
@@ -109,15 +115,25 @@ class BackboneChoice:
         BackboneError
             As of `load`.
         """
-        family, _, rest = self.name.partition(":")
-        pair = Path(self.name) / _PAIR
-        if not (family == "clip" and rest) and not pair.is_dir():
+        name = self._pair
+        if name is None:
             return _frozen_text(Path(self.name) / RUN_RECORD)
         from handful.backbones import load_clip_text
 
-        return load_clip_text(
-            str(pair) if pair.is_dir() else rest, weights=self.weights, download=self.download
-        )
+        return load_clip_text(name, weights=self.weights, download=self.download)
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether there is a `text_encoder`, and vectors of images that it goes with."""
+        has = self._pair is not None or _is_frozen(Path(self.name) / RUN_RECORD)
+        return has and self.tiles == 1
+
+    @property
+    def _pair(self) -> str | None:
+        """What `load_clip_text` takes, None for a backbone without a text tower of its own."""
+        family, _, rest = self.name.partition(":")
+        pair = Path(self.name) / _PAIR
+        return str(pair) if pair.is_dir() else rest if family == "clip" and rest else None
 
     def _refuse_refused(self) -> None:
         """Say why a run of `handful adapt` holds no backbone."""

@@ -219,3 +219,18 @@ def test_search_by_text_needs_a_backbone_that_reads(opened, ann, monkeypatch, pi
     assert page["items"][0]["image"] == wanted.hash
     assert len(page["items"]) == 12
     assert np.all([not item["blind"] for item in page["items"]])
+
+
+def test_search_takes_the_text_tower_of_an_image_text_model(opened, monkeypatch, pixels):
+    wanted = opened.queue.pool.images[opened.queue.free_rows()[5]]
+    vector = opened._gathering.work.store.rows([wanted.hash])
+
+    class Tower:
+        def embed_text(self, texts):
+            return vector
+
+    monkeypatch.setattr(pixels.Chosen, "reads_text", True)
+    monkeypatch.setattr(pixels.Chosen, "text_encoder", lambda self: Tower())
+    assert opened.can_search
+    page = opened.search("Ann", "tab", "a three", 12)
+    assert page["items"][0]["image"] == wanted.hash

@@ -111,6 +111,7 @@ class Labelling:
         self.figures = Figures(self.project.setting(_CURVE) or [], target)
         self.exporting = Exporting(self._fitted)
         self._pictures = Pictures()
+        self._reader: Any = None  # of the texts that are searched for, from the first on
         self._pace = {name: Pace() for name in self.annotators}
         self._gathering = Gathering(self._apart, self.choice, self._grown)
         self._wake = threading.Event()
@@ -237,7 +238,7 @@ class Labelling:
     def can_search(self) -> bool:
         """Whether the backbone also reads text."""
         work = self._gathering.work
-        return work is not None and hasattr(work.backbone, "embed_text")
+        return work is not None and (self.choice.reads_text or hasattr(work.backbone, "embed_text"))
 
     def search(self, annotator: str, tab: str, text: str, tiles: int) -> dict[str, Any] | None:
         """Return a page of the images that fit a text best, None where none is left.
@@ -255,7 +256,9 @@ class Labelling:
             return None
         images = [self.queue.pool.images[row].hash for row in rows]
         vectors = work.store.rows(images)
-        wanted = work.backbone.embed_text([text])[0]  # type: ignore[attr-defined]
+        if self._reader is None:
+            self._reader = self.choice.text_encoder() or work.backbone
+        wanted = self._reader.embed_text([text])[0]
         fit_ = (vectors @ wanted) / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
         best = rows[np.argsort(-fit_, kind="stable")[:tiles]]
         return self.queue.page_of(annotator, tab, best.tolist(), f"found by “{text}”")
