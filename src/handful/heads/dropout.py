@@ -5,31 +5,27 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-import onnx
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from handful.core import Array, Float32, Float64, Int, stream
+from handful.heads.linear_form import LinearFormMixin
 from handful.heads.logits import (
     BLOCK,
-    LogitsClassifierMixin,
     checked_fit,
     checked_query,
-    linear,
     one_hot,
     softmax,
 )
-from handful.heads.onnx_form import INPUT, OnnxForm
 from handful.heads.pool import USUAL_SCALE, principal
 from handful.heads.scale import fitted_scale, informed
-from handful.heads.vectors import add_transform, transformed
+from handful.heads.vectors import transformed
 
 _POWER = 0.5
 _RATES = (0.1, 0.2, 0.5, 0.8, 0.9)
 _USUAL_RATE = 0.5
 
 
-class DropoutProbe(LogitsClassifierMixin, BaseEstimator):
+class DropoutProbe(LinearFormMixin, BaseEstimator):
     """Classify by a linear rule that was trained with dropout, and sample it with dropout.
 
     Regression on class indicators, every feature being left out at random. The mean of
@@ -110,12 +106,6 @@ class DropoutProbe(LogitsClassifierMixin, BaseEstimator):
         self.loo_logits_ = (scale * scores).astype(np.float32)
         return self
 
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        return linear(
-            transformed(checked_query(self, X), power=_POWER), self.coef_.T, self.intercept_
-        )
-
     def sample_proba(self, X: Array, n_samples: int = 10, *, random_state: int = 0) -> Float32:
         """Draw masks, and return the probabilities that the rule gives with each.
 
@@ -140,14 +130,6 @@ class DropoutProbe(LogitsClassifierMixin, BaseEstimator):
                 block = slice(start, start + BLOCK)
                 out[member, block] = softmax(rows[block] @ weight + self.intercept_)
         return out
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        check_is_fitted(self)
-        form = OnnxForm("dropout_probe")
-        x = add_transform(form, INPUT, power=_POWER, unit_norm=True)
-        logits = form.linear(x, self.coef_.T, self.intercept_)
-        return form.model(logits, "logits", self.n_features_in_, len(self.classes_))
 
 
 class _Path:

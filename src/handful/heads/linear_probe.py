@@ -6,22 +6,19 @@ from numbers import Real
 from typing import Self
 
 import numpy as np
-import onnx
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from handful.core import Array, Float32
+from handful.core import Array
+from handful.heads.linear_form import LinearFormMixin
 from handful.heads.logistic import fitted_logistic
-from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query, linear
-from handful.heads.onnx_form import INPUT, OnnxForm
+from handful.heads.logits import checked_fit
 from handful.heads.ridge import fitted_ridge
 from handful.heads.span import Span
-from handful.heads.vectors import add_transform, transformed
 
 _TOLERANCE = 3e-3
 
 
-class LinearProbe(LogitsClassifierMixin, BaseEstimator):
+class LinearProbe(LinearFormMixin, BaseEstimator):
     """Classify by the mean of a ridge and a logistic regression, both linear.
 
     Few labels in many dimensions make two good linear classifiers err on
@@ -122,18 +119,6 @@ class LinearProbe(LogitsClassifierMixin, BaseEstimator):
         self.loo_logits_ = (ridge.loo_logits + logistic.loo_logits) / 2
         return self
 
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        return linear(checked_query(self, X), self.coef_.T, self.intercept_, self._rows)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        check_is_fitted(self)
-        form = OnnxForm("linear_probe")
-        x = add_transform(form, INPUT, power=self.power, unit_norm=self.unit_norm)
-        logits = form.linear(x, self.coef_.T, self.intercept_)
-        return form.model(logits, "logits", self.n_features_in_, len(self.classes_))
-
     def _check(self) -> None:
         for name in ("alpha", "C", "power"):
             value = getattr(self, name)
@@ -144,6 +129,3 @@ class LinearProbe(LogitsClassifierMixin, BaseEstimator):
                     f"The {name!r} parameter of LinearProbe must be a finite number above 0. "
                     f"Got {value!r} instead."
                 )
-
-    def _rows(self, X: Array) -> Float32:
-        return transformed(X, power=self.power, unit_norm=self.unit_norm)

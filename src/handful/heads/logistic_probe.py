@@ -5,22 +5,19 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-import onnx
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from handful.core import Array, Float32
+from handful.core import Array
+from handful.heads.linear_form import LinearFormMixin
 from handful.heads.logistic import fitted_logistic
-from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query, linear
-from handful.heads.onnx_form import INPUT, OnnxForm
+from handful.heads.logits import checked_fit
 from handful.heads.span import Span
 from handful.heads.unlabelled import check_numbers
-from handful.heads.vectors import add_transform, transformed
 
 _TOLERANCE = 3e-3
 
 
-class LogisticProbe(LogitsClassifierMixin, BaseEstimator):
+class LogisticProbe(LinearFormMixin, BaseEstimator):
     """Classify by multinomial logistic regression, the other half of `LinearProbe`.
 
     The classical baseline on frozen vectors [1]_.
@@ -86,18 +83,3 @@ class LogisticProbe(LogitsClassifierMixin, BaseEstimator):
         self.coef_ = np.ascontiguousarray(weight.T, dtype=np.float32)
         self.intercept_ = bias.astype(np.float32)
         return self
-
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        return linear(checked_query(self, X), self.coef_.T, self.intercept_, self._rows)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        check_is_fitted(self)
-        form = OnnxForm("logistic_probe")
-        x = add_transform(form, INPUT, power=self.power, unit_norm=True)
-        logits = form.linear(x, self.coef_.T, self.intercept_)
-        return form.model(logits, "logits", self.n_features_in_, len(self.classes_))
-
-    def _rows(self, X: Array) -> Float32:
-        return transformed(X, power=self.power)

@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-import onnx
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from handful.core import Array, Float32
-from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query, linear
-from handful.heads.onnx_form import INPUT, OnnxForm
+from handful.core import Array
+from handful.heads.linear_form import LinearFormMixin
+from handful.heads.logits import checked_fit
 from handful.heads.ridge import fitted_ridge
 from handful.heads.span import Span
 from handful.heads.unlabelled import check_numbers
-from handful.heads.vectors import add_transform, transformed
 
 
-class RidgeProbe(LogitsClassifierMixin, BaseEstimator):
+class RidgeProbe(LinearFormMixin, BaseEstimator):
     """Classify by ridge regression on class indicators, the closed-form half of `LinearProbe`.
 
     It is fitted in closed form, which makes it the linear classifier of choice for thousands of
@@ -87,18 +84,3 @@ class RidgeProbe(LogitsClassifierMixin, BaseEstimator):
         self.coef_ = np.ascontiguousarray(weight.T, dtype=np.float32)
         self.intercept_ = bias.astype(np.float32)
         return self
-
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        return linear(checked_query(self, X), self.coef_.T, self.intercept_, self._rows)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        check_is_fitted(self)
-        form = OnnxForm("ridge_probe")
-        x = add_transform(form, INPUT, power=self.power, unit_norm=True)
-        logits = form.linear(x, self.coef_.T, self.intercept_)
-        return form.model(logits, "logits", self.n_features_in_, len(self.classes_))
-
-    def _rows(self, X: Array) -> Float32:
-        return transformed(X, power=self.power)

@@ -5,24 +5,21 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-import onnx
 from scipy.linalg import eigh
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from handful.core import Array, Float32, Float64, Int
-from handful.heads.logits import LogitsClassifierMixin, checked_fit, checked_query, linear, one_hot
-from handful.heads.onnx_form import INPUT, OnnxForm
+from handful.heads.linear_form import LinearFormMixin
+from handful.heads.logits import checked_fit, one_hot
 from handful.heads.scale import fitted_scale, informed
 from handful.heads.unlabelled import check_numbers
-from handful.heads.vectors import add_transform, transformed
 
 LDA_SCALE = 20.0
 _NOTHING = 1e-6  # spread within the classes, beside the total, that is rounding
 _TINY = 1e-30
 
 
-class ShrinkageLDA(LogitsClassifierMixin, BaseEstimator):
+class ShrinkageLDA(LinearFormMixin, BaseEstimator):
     """Classify by the nearest class mean under the shrunk covariance within the classes.
 
     Directions in which images of one class differ among themselves count less. The covariance is
@@ -96,21 +93,6 @@ class ShrinkageLDA(LogitsClassifierMixin, BaseEstimator):
         self.intercept_ = (self.scale_ * bias).astype(np.float32)
         self.loo_logits_ = (self.scale_ * held_out).astype(np.float32)
         return self
-
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        return linear(checked_query(self, X), self.coef_.T, self.intercept_, self._rows)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]."""
-        check_is_fitted(self)
-        form = OnnxForm("shrinkage_lda")
-        x = add_transform(form, INPUT, power=self.power, unit_norm=True)
-        logits = form.linear(x, self.coef_.T, self.intercept_)
-        return form.model(logits, "logits", self.n_features_in_, len(self.classes_))
-
-    def _rows(self, X: Array) -> Float32:
-        return transformed(X, power=self.power)
 
 
 class _Spread:

@@ -6,38 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from handful.core import Array, Float32, Float64, Int, did_you_mean, listed
 from handful.embeddings import unit
-from handful.heads.logits import LogitsClassifierMixin, checked_query, linear
-from handful.heads.onnx_form import INPUT, OnnxForm
-from handful.heads.vectors import add_transform
+from handful.heads.linear_form import LinearFormMixin
 
 
-class TextPriorMixin(LogitsClassifierMixin):
+class TextPriorMixin(LinearFormMixin):
     """A linear classifier of unit vectors, ``coef_`` and ``intercept_``, that began with texts."""
 
+    power = 1.0
     text: Array
     class_names: Sequence[object]
     logit_scale: float
-    coef_: Float32
-    intercept_: Float32
-    classes_: Array
-    n_features_in_: int
-
-    def predict_logits(self, X: Array) -> Float32:
-        """Return logits of shape (n_samples, n_classes)."""
-        return linear(unit(checked_query(self, X)), self.coef_.T, self.intercept_)
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Return the model ``embedding`` [n, d] to ``logits`` [n, k]; it holds no text encoder."""
-        check_is_fitted(self)
-        form = OnnxForm("text_adapter")
-        x = add_transform(form, INPUT, power=1.0, unit_norm=True)
-        logits = form.linear(x, self.coef_.T, self.intercept_)
-        return form.model(logits, "logits", self.n_features_in_, len(self.classes_))
 
     def _checked(self, X: Array, y: Array) -> tuple[Float64, Int, Float64]:
         """Return unit vectors, class numbers and unit texts, float64; set ``classes_``, sorted.
