@@ -1,6 +1,6 @@
 """Claim: the plan that `handful.advise` puts first is within 1.5 points of the best one on average, and 5 at worst.
 
-    python benchmarks/advise.py --vectors DIR [--judge]
+    python benchmarks/advise.py --vectors DIR [--again | --judge]
 
 Situations are made of four real image sets: 0 to 50 labels a class, with and without unlabelled images; classes as
 common as 1:10; and shifted, where the labelled images are of another kind than the unlabelled and new ones: their
@@ -8,7 +8,8 @@ classes are otherwise mixed, or they come from one half of each class (along its
 images of a set are put aside; every plan is carried out and tested on them, so that the best is known in hindsight.
 The advice sees the labels and a table of evidence without any row of the set. Intervals are held against the
 accuracy on new images mixed like the labelled ones, in shifted situations like the unlabelled ones. Plans that train a
-network are judged where another benchmark has trained it. ``--judge`` judges the situations made before.
+network are judged where another benchmark has trained it. ``--judge`` judges the situations made before;
+``--again`` looks at them anew and keeps what came of each plan.
 """
 
 from __future__ import annotations
@@ -252,21 +253,29 @@ def observed(
     }  # fmt: skip
 
 
-def made(vectors: Path, seed: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Make every situation; also return how far each set is from what the backbone knows."""
+def made(
+    vectors: Path, seed: int, before: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Make every situation, what is known of it from ``before``; also return each set's distance."""
     texts, found, distances = Texts(), [], {}
-    forecasts, classifier = Forecasts(vectors, texts), packaged_classifier()
+    classifier = packaged_classifier()
+    known = {Situation(row["set"], row["labels"], row["pool"], row["kind"]): row for row in before}
+    forecasts = None if known else Forecasts(vectors, texts)
     for image_set in SETS:
         X, y = load(vectors, image_set)
         distances[image_set] = round(domain_distance(X, classifier), 3)
         direct = texts.head(sorted(set(y)))
         for what in situations(image_set):
-            random = stream(seed, what.key)
+            random, row = stream(seed, what.key), known.get(what)
             d = draw(X, y, what, random)
             enough = what.pool and len(d.rest) >= LEAST_POOL * len(direct.classes_)
             text = TransductiveClassifier(direct).fit(d.rest) if enough else direct
-            forecast = forecasts.of(image_set, direct, d.rest)
-            truth = carried_out(d, what, text, random)
+            if row:
+                forecast, truth = Estimate.from_dict(row["forecast"]), row["truth"]
+            else:
+                assert forecasts is not None
+                forecast = forecasts.of(image_set, direct, d.rest)
+                truth = carried_out(d, what, text, random)
             found.append(observed(d, what, text, forecast, truth))
             print(what.key, truth, flush=True)
     return found, distances
@@ -368,26 +377,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vectors", type=Path, help="folder of NAME.npz")
     parser.add_argument("--judge", action="store_true", help="judge the situations made before")
+    parser.add_argument(
+        "--again", action="store_true", help="look anew, keep what came of each plan"
+    )
     parser.add_argument("--random-state", type=int, default=7)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")  # scikit-learn's, of fits that have not converged
     path = record.RESULTS / f"{NAME}.json"
-    if asked.judge:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        found, distances, seconds = (before[k] for k in ("situations", "distance", "cpu_seconds"))
-    else:
-        found, distances = made(asked.vectors, asked.random_state)
-        seconds = round(time.process_time())
-    content = {"distance": distances, "cpu_seconds": seconds, "situations": found}
+    before = json.loads(path.read_text(encoding="utf-8")) if asked.again or asked.judge else {}
+    if not asked.judge:
+        found, distances = made(asked.vectors, asked.random_state, before.get("situations", []))
+        before = {
+            "distance": distances,
+            "cpu_seconds": round(time.process_time()),
+            "situations": found,
+        }
+    kept = {key: before[key] for key in ("distance", "cpu_seconds", "situations")}
 
     def save(**more: Any) -> None:
-        record.write(
-            NAME, {**more, **content}, seed=asked.random_state, claim=__doc__.splitlines()[0]
-        )
+        record.write(NAME, {**more, **kept}, seed=asked.random_state, claim=__doc__.splitlines()[0])
 
     save()
     evidence.write()
-    table = judge(found)
+    table = judge(kept["situations"])
     save(unit="points of accuracy; coverage a fraction", **table)
     print(json.dumps({k: table[k] for k in ("vectors", "by_kind", "training")}, indent=1))
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
+import click
 import pytest
 
 from handful.advise import Advice, Case, Data, Evidence, Gain, Machine, Row, Trial, advise
+from handful.cli import main
 from handful.core import Estimate
 from handful.heads import Verdict
 
@@ -82,12 +87,12 @@ def test_every_plan_is_answered_for() -> None:
         (replace(CASE, data=replace(DATA, images=62, unlabelled=2)), "semi_supervised", "2 unlabelled images"),
         (replace(CASE, data=replace(DATA, images=62, unlabelled=2)), "self_supervised", "62 images are too few"),
         (replace(CASE, data=replace(DATA, unlabelled=0)), "label_more", "every image has a label"),
+        (replace(CASE, options=("--tiles", "2")), "finetune", "without --tiles"),
+        (replace(CASE, names=replace(NAMES, value=0.35)), "names_and_labels", "right for 35 %.*guessing gives 33 %"),
         (replace(CASE, budget=10), "finetune", "takes about 20 minutes, and the budget is 10"),
     ],
 )  # fmt: skip
 def test_what_is_ruled_out_says_why(case: Case, plan: str, reason: str) -> None:
-    import re
-
     assert re.search(reason, why(case, plan)), why(case, plan)
 
 
@@ -147,9 +152,28 @@ def test_more_labels_are_forecast_from_the_curve_and_from_other_sets() -> None:
 
 
 def test_options_of_the_backbone_stand_in_every_command() -> None:
-    found = plans(replace(CASE, folder="my photos", options=("--backbone", "timm:x y")))
-    for plan in found.plans:
-        assert "'my photos'" in plan.command and plan.command.endswith("--backbone 'timm:x y'")
+    project = ("--project", "a state")
+    case = replace(CASE, folder="my photos", options=("--backbone", "timm:x y"), project=project)
+    for plan in plans(case).plans:
+        assert "'my photos'" in plan.command and plan.command.endswith("--project 'a state'")
+        assert ("--backbone 'timm:x y'" in plan.command) is (plan.name != "distil")
+
+
+def test_every_command_can_be_given(tmp_path: Path) -> None:
+    options = ("--backbone", "timm:x", "--size", "64", "--crop", "0,0,1,0.5", "--download")
+    case = replace(CASE, options=options, project=("--project", str(tmp_path)))
+    for plan in plans(case).plans:
+        words = shlex.split(plan.command)[1:]
+        context = main.make_context("handful", [], resilient_parsing=True)
+        context.resilient_parsing = False
+        command: click.Command = main
+        while isinstance(command, click.Group):
+            name, words = words[0], words[1:]
+            command = command.commands[name]
+            if isinstance(command, click.Group):
+                context = command.make_context(name, [*words], parent=context)
+        given = command.make_context(name, [*words], parent=context).params
+        assert given["images"] == Path("photos")
 
 
 def test_everything_is_json() -> None:

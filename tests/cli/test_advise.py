@@ -65,6 +65,8 @@ def test_a_folder_that_is_not_there_is_one_message(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_fit_within_a_budget_prints_why(digits: Maker, tmp_path: Path) -> None:
-    code, text, said = run("fit", digits(6), "--size", 32, "--budget", "5m", "-q", "-o", tmp_path / "m.handful")
+    code, text, said = run(
+        "fit", digits(6), "--size", 32, "--budget", "5m", "-q", "-o", tmp_path / "m.handful"
+    )
     assert code == 0, said
     assert "promises most within 5 minutes" in " ".join(text.split())

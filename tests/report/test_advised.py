@@ -41,7 +41,9 @@ def test_a_plan_a_place_with_what_it_costs_and_why() -> None:
     assert "2  Label 50 more first  no forecast  about 4 min, 50 labels" in text
     assert "Tried on 60 labels." in text and "handful fit <b>" in text
     assert "Torch is not there." in text.split("Not here:")[1]
-    assert "100 images, 40 unlabelled; 2 classes, 30 to 30 labels a class; 1 pair of near-dup" in text
+    assert (
+        "100 images, 40 unlabelled; 2 classes, 30 to 30 labels a class; 1 pair of near-dup" in text
+    )
     assert "far away (0.75 of 1)" in text and "2 cores, 8 GB, no torch, no GPU" in text
 
 

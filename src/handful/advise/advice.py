@@ -26,9 +26,10 @@ from handful.advise.plans import (
     trainings,
     why_not,
 )
-from handful.advise.trial import MORE
+from handful.advise.trial import MORE, MOST_POOL
 from handful.core import Estimate
 
+_MOST_POOL = 10_000  # unlabelled images that `handful fit` learns from, at most
 _FITS = 30  # of a head, in the folds and the learning curve of one `handful fit`
 _WHAT = "expected accuracy"
 
@@ -136,7 +137,7 @@ def _plan(name: str, case: Case, evidence: Evidence) -> Plan:
 
 
 def _prior(plan: str, case: Case, evidence: Evidence, labels: float) -> Prior | None:
-    skill = _names_skill(case) if plan == NAMES else None
+    skill = case.names_skill if plan == NAMES else None
     return evidence.gain(kind_of(plan, pool=_has_pool(case)), labels, skill)
 
 
@@ -149,14 +150,6 @@ def _has_pool(case: Case) -> bool:
     return not why_not(SPREADING, replace(case, budget=None), 0.0)
 
 
-def _names_skill(case: Case) -> float | None:
-    """Return how far the names alone come on the way from guessing to perfection."""
-    if case.names is None or not case.names.is_measured or case.n_classes < 2:
-        return None
-    chance = 1 / case.n_classes
-    return max(0.0, (case.names.value - chance) / (1 - chance))
-
-
 def _minutes(name: str, case: Case, prior: Prior | None) -> float:
     if name == LABEL:
         return MORE * LABEL_MINUTES
@@ -164,8 +157,8 @@ def _minutes(name: str, case: Case, prior: Prior | None) -> float:
         return DISTIL_MINUTES
     if name in ADAPTED:
         return (prior.minutes if prior else 0.0) * trainings(name, case)
-    seconds = case.trial.seconds.get(name, 0.0) * _FITS / case.machine.cores
-    return seconds / 60
+    grown = min(case.data.unlabelled, _MOST_POOL) / MOST_POOL if name in (SPREADING, NAMES) else 1.0
+    return case.trial.seconds.get(name, 0.0) * max(grown, 1.0) * _FITS / case.machine.cores / 60
 
 
 def _accuracy(name: str, case: Case, evidence: Evidence, prior: Prior | None) -> Estimate:
@@ -193,7 +186,8 @@ def _after_labelling(case: Case, evidence: Evidence) -> Estimate:
     if not _has_pool(case):
         return base
     gain = case.trial.gains.get(SPREADING)
-    return plan_accuracy(base, evidence.gain(SPREADING, labels), gain)
+    found = plan_accuracy(base, evidence.gain(SPREADING, labels), gain)
+    return replace(found, how=f"{base.how}; with the unlabelled images {found.how}")
 
 
 def _probe_after(case: Case, evidence: Evidence, labels: float) -> Estimate:

@@ -139,9 +139,7 @@ def _at(base: Estimate, prior: Prior) -> tuple[float, float]:
 def _words(base: Estimate, prior: Prior | None, gain: Gain | None) -> str:
     parts = []
     if gain is not None:
-        parts.append(
-            f"tried on {gain.n} labels, each left out in turn, {_points(gain.value, gain.error)}"
-        )
+        parts.append(f"tried on {gain.n} labels it had not seen, {_points(gain.value, gain.error)}")
     if prior is not None:
         parts.append(f"elsewhere {_points(*_at(base, prior))} ({prior.where})")
     return f"over the linear probe: {'; '.join(parts)}"

@@ -41,6 +41,7 @@ DISTIL_MINUTES = 10.0
 LABEL_MINUTES = 5 / 60
 """Of a person, a label: a guess, since people and images differ."""
 _FEWEST_UNLABELLED, _FEWEST_TO_TRAIN_ON = 10, 1000
+_LEAST_SKILL = 0.1  # of the way from guessing: names that know less only disturb the labels
 _FEW_LABELS = 100  # fine-tuning then trains four times to be measured, else once
 _MOST_LABELS = 50  # a class: with more, unlabelled images brought nothing anywhere
 _INSTALL = "torch is not there. Install it with: pip install 'handful[train]'"
@@ -66,7 +67,9 @@ class Case:
     folder : str
         As in a command.
     options : tuple of str
-        Of the commands: backbone, project.
+        Of the commands, about the backbone.
+    project : tuple of str
+        Of the commands, about where the state is kept.
     """
 
     data: Data
@@ -78,6 +81,7 @@ class Case:
     budget: float | None = None
     folder: str = "IMAGES"
     options: tuple[str, ...] = ()
+    project: tuple[str, ...] = ()
 
     @property
     def has_two_classes(self) -> bool:
@@ -88,6 +92,14 @@ class Case:
     def n_classes(self) -> int:
         """Number of classes with a label or a name."""
         return max(len(self.data.classes), len(self.data.named))
+
+    @property
+    def names_skill(self) -> float | None:
+        """How far the names alone come on the way from guessing to perfection."""
+        if self.names is None or not self.names.is_measured or self.n_classes < 2:
+            return None
+        chance = 1 / self.n_classes
+        return max(0.0, (self.names.value - chance) / (1 - chance))
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,8 @@ def command(plan: str, case: Case, minutes: float) -> str:
             for name, method in ADAPTED.items()
         },
     }
-    return " ".join(["handful", words[plan], *map(shlex.quote, case.options)])
+    backbone = () if plan == DISTIL else case.options  # the student is another network
+    return " ".join(["handful", words[plan], *map(shlex.quote, (*backbone, *case.project))])
 
 
 def trainings(plan: str, case: Case) -> int:
@@ -172,9 +185,14 @@ def _by_names(case: Case) -> str:
 
 
 def _with_names(case: Case) -> str:
-    if not case.data.labelled:
-        return "there is no label"
-    return _two_classes(case) or ("" if case.names is not None else case.why_no_names)
+    if found := _two_classes(case):
+        return found
+    if case.names is None:
+        return case.why_no_names
+    if (case.names_skill or 0.0) < _LEAST_SKILL:
+        right, chance = 100 * case.names.value, 100 / case.n_classes
+        return f"the names alone seem right for {right:.0f} % of the images, where guessing gives {chance:.0f} %"
+    return ""
 
 
 def _two_classes(case: Case) -> str:
@@ -203,7 +221,7 @@ def _fine_tuning(case: Case) -> str:
         return found
     if min(case.data.classes.values()) < 2:
         return "a class has a single label, so that nothing would show whether it helped"
-    return "" if case.machine.torch else _INSTALL
+    return _training(case)
 
 
 def _continuing(case: Case) -> str:
@@ -214,6 +232,12 @@ def _continuing(case: Case) -> str:
             f"{case.data.images} images are too few to learn from without labels: it takes about "
             f"{_FEWEST_TO_TRAIN_ON}"
         )
+    return _training(case)
+
+
+def _training(case: Case) -> str:
+    if "--tiles" in case.options:
+        return "a backbone is adapted on whole images, without --tiles"
     return "" if case.machine.torch else _INSTALL
 
 

@@ -29,11 +29,12 @@ from handful.jobs.backbone import BackboneChoice
 from handful.jobs.class_texts import ClassTexts, read_classes
 from handful.jobs.labelled import Labelled, load_labelled
 from handful.jobs.measuring import Measured
+from handful.jobs.methods import METHODS
 from handful.jobs.unlabelled import UnlabelledPool, pool_of
 from handful.jobs.workspace import Workspace, open_workspace
 from handful.jobs.zero_shot import TextModel, has_labels, known_classifier, text_model
 from handful.measure import share
-from handful.project import Image
+from handful.project import Image, Project
 
 if TYPE_CHECKING:
     from handful.adapt import Budget
@@ -78,7 +79,7 @@ def advise(
     opened = open_workspace(Path(images), choice, project_dir=project_dir, quiet=quiet)
     with opened as work:
         seen = _seen(work, classes, choice, random_state, quiet)
-        case = _case(work, seen, str(images), _options(choice, project_dir))
+        case = _case(work, seen, str(images), choice)
     return rank(replace(case, budget=None if budget is None else budget.amount / 60))
 
 
@@ -91,19 +92,22 @@ def advice_after(
     Nothing is fitted for it: plans that the fit did not try are forecast from other image sets.
     """
     train = ~data.is_test
-    if measured.validation is None or work.backbone.spec.saw_labels_of:
+    validation = measured.validation
+    if (
+        validation is None
+        or METHODS[0] not in validation.methods
+        or work.backbone.spec.saw_labels_of
+    ):
         return None
-    trial = trial_of(measured.validation, measured.curve, verdict, data.y[train])
-    if trial is None:
-        return None
+    trial = trial_of(validation, measured.curve, verdict, data.y[train])
     images = [image for image, is_train in zip(data.images, train, strict=True) if is_train]
     rest = Labelled(images, data.X[train], data.y[train], data.groups[train], data.is_test[train])
     why = "this fit did not try the names. See handful advise"
     seen = _Seen(rest, pool, sorted(set(rest.y.tolist())), None, why, trial)
-    return rank(_case(work, seen, str(work.project.root), _options(choice, None))).as_dict()
+    return rank(_case(work, seen, str(work.project.root), choice)).as_dict()
 
 
-def _case(work: Workspace, seen: _Seen, folder: str, options: tuple[str, ...]) -> Case:
+def _case(work: Workspace, seen: _Seen, folder: str, choice: BackboneChoice) -> Case:
     return Case(
         data=_data(work, seen),
         machine=this_machine(),
@@ -112,7 +116,8 @@ def _case(work: Workspace, seen: _Seen, folder: str, options: tuple[str, ...]) -
         why_no_names=seen.why_no_names,
         why_no_pool=seen.pool.why_not,
         folder=folder,
-        options=options,
+        options=_options(choice),
+        project=_project(work.project),
     )
 
 
@@ -218,9 +223,7 @@ def _data(work: Workspace, seen: _Seen) -> Data:
     )
     if errors is None:
         return data
-    doubted = share(
-        len(errors.rows), n, "labels probably wrong", "confident learning, each left out"
-    )
+    doubted = share(len(errors.rows), n, "labels probably wrong", "confident learning, out of fold")
     return replace(data, purity=purity(seen.data.X, seen.data.y), doubted=doubted)
 
 
@@ -248,20 +251,19 @@ def _distance(work: Workspace, images: Sequence[Image]) -> float | None:
     return round(domain_distance(X, classifier), 4)
 
 
-def _options(choice: BackboneChoice, project_dir: Path | None) -> tuple[str, ...]:
-    """Return what the commands need to see the same images with the same backbone."""
+def _options(choice: BackboneChoice) -> tuple[str, ...]:
+    """Return what the commands need to see the images with the same backbone."""
     usual = BackboneChoice()
-    given: dict[str, Any] = {
-        "--backbone": (choice.name, usual.name),
-        "--weights": (choice.weights, None),
-    }
-    given |= {"--size": (choice.size, None), "--tiles": (choice.tiles, usual.tiles)}
     crop = ",".join(f"{part:g}" for part in choice.crop) if choice.crop else None
-    given |= {"--crop": (crop, None), "--project": (project_dir, None)}
-    words = [
-        word
-        for key, (value, default) in given.items()
-        if value != default
-        for word in (key, str(value))
-    ]
+    given: dict[str, tuple[Any, Any]] = {
+        "--backbone": (choice.name, usual.name), "--weights": (choice.weights, None),
+        "--size": (choice.size, None), "--crop": (crop, None), "--tiles": (choice.tiles, usual.tiles),
+    }  # fmt: skip
+    changed = {key: str(value) for key, (value, default) in given.items() if value != default}
+    words = [word for pair in changed.items() for word in pair]
     return (*words, *(["--download"] if choice.download else []))
+
+
+def _project(project: Project) -> tuple[str, ...]:
+    usual = project.root / ".handful"
+    return () if project.folder == usual else ("--project", str(project.folder))

@@ -123,14 +123,14 @@ def _trained(plan: Plan, asked: _Asked, seconds: float) -> _Chosen | str:
 
 
 def _why(plan: Plan, advice: Advice, budget: Budget, refused: list[str]) -> str:
-    others = [other for other in advice.able if other is not plan]
-    said = (
-        f"{plan.title} promises most within {budget.amount / 60:g} minutes: {_words(plan.accuracy)}"
-    )
+    """Return why this plan was carried out, and on which evidence."""
     if refused:
         said = f"{plan.title} is the next best plan, {_words(plan.accuracy)}, after {'; '.join(refused)}"
-    following = [other for other in others if other.accuracy.is_measured][:1]
-    said += "".join(f"; {o.title} {_words(o.accuracy)}" for o in following if not refused)
+    else:
+        minutes = f"{budget.amount / 60:g} minutes"
+        said = f"{plan.title} promises most within {minutes}: {_words(plan.accuracy)}"
+        following = next((other for other in advice.able if other is not plan), None)
+        said += f"; {following.title} {_words(following.accuracy)}" if following else ""
     return f"{said.rstrip('.')}. {plan.accuracy.how[:1].upper()}{plan.accuracy.how[1:]}."
 
 
