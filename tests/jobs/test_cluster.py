@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -66,6 +67,26 @@ def test_a_gpu_without_its_onnx_runtime_is_named() -> None:
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(BackboneError, match="pip install onnxruntime-gpu"):
         EmbedTask(packaged(), Cluster(gpus=0.5).device).start()
+
+
+@pytest.mark.slow
+def test_a_ray_of_its_own_has_a_secret_and_sends_no_statistics() -> None:
+    code = (
+        "import os; from handful.jobs.cluster import Cluster, _ray\n"
+        "try: _ray(Cluster())\n"
+        "except ImportError: pass\n"
+        "keys = 'RAY_AUTH_MODE', 'RAY_AUTH_TOKEN', 'RAY_USAGE_STATS_ENABLED'\n"
+        "print(*map(os.environ.get, keys))"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    command = [sys.executable, "-c", code]
+    said = [
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    mode, token, statistics = said[0].stdout.split()
+    assert (mode, len(token), statistics) == ("token", 64, "0")
+    assert said[1].stdout.split()[1] != token
 
 
 def rows(output: Path) -> dict[str, list[Any]]:

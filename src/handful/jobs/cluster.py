@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -130,7 +131,7 @@ def embed_on_ray(
        https://arxiv.org/abs/1712.05889
     """
     cluster = cluster or Cluster()
-    _ray()
+    _ray(cluster)
     task = EmbedTask((backbone or BackboneChoice()).load(), cluster.device)
     return _run(task, images, output, cluster, quiet=quiet)
 
@@ -151,7 +152,7 @@ def predict_on_ray(
         As `embed_on_ray`.
     """
     cluster = cluster or Cluster()
-    _ray()
+    _ray(cluster)
     return _run(PredictTask(model, cluster.device), images, output, cluster, quiet=quiet)
 
 
@@ -235,7 +236,7 @@ class _Worker:
 @contextmanager
 def _connected(cluster: Cluster) -> Iterator[Any]:
     """Yield ray, connected; a Ray that was there before stays."""
-    ray = _ray()
+    ray = _ray(cluster)
     was_there = ray.is_initialized()
     if not was_there:
         ray.init(**_place(cluster), log_to_driver=False, logging_level="ERROR")
@@ -257,7 +258,7 @@ def _place(cluster: Cluster) -> dict[str, Any]:
     cores = (cluster.workers or max(usable_cores() // cluster.cores, 1)) * cluster.cores
     return {
         "address": "local", "num_cpus": cores, "include_dashboard": False,
-        "object_store_memory": _OBJECT_STORE, "_node_ip_address": "127.0.0.1",
+        "object_store_memory": _OBJECT_STORE,
     }  # fmt: skip
 
 
@@ -269,7 +270,10 @@ def _most_workers(ray: Any, cluster: Cluster) -> int:
     return cluster.workers or max(fits, 1)
 
 
-def _ray() -> Any:
+def _ray(cluster: Cluster) -> Any:
+    if cluster.address is None:  # its ports are open to the network: a secret keeps strangers out
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would send figures to its makers
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what is no fault
     try:
