@@ -356,6 +356,7 @@ def advise(figures: dict[str, Any]) -> str:
         "all on vectors": figures["vectors"],
     }
     kinds |= {"with training": figures["training"]}
+    kinds |= {"1, 2 and 5 labels, fresh draws": figures["fresh"]} if "fresh" in figures else {}
     for name, row in kinds.items():
         held = row["coverage"]
         lines.append(

@@ -23,7 +23,7 @@ PLANS = [
 ]  # fmt: skip
 ADVICE: dict[str, Any] = {
     "sentence": "Linear probe: 84.2 %.", "plans": PLANS, "executed": "probe", "why": "It promises most.",
-    "data": {"images": 100, "unlabelled": 40, "classes": {"a": 30, "b": 30}, "near_duplicates": 1,
+    "data": {"images": 100, "unlabelled": 40, "classes": {"a": 30, "b": 20}, "near_duplicates": 1,
              "side": 64, "smallest_side": 32, "distance": 0.75},
     "machine": {"cores": 2, "memory": 8.0, "torch": False, "gpu": False},
 }  # fmt: skip
@@ -42,7 +42,7 @@ def test_a_plan_a_place_with_what_it_costs_and_why() -> None:
     assert "Tried on 60 labels." in text and "handful fit <b>" in text
     assert "Torch is not there." in text.split("Not here:")[1]
     assert (
-        "100 images, 40 unlabelled; 2 classes, 30 to 30 labels a class; 1 pair of near-dup" in text
+        "100 images, 40 unlabelled; 2 classes, 20 to 30 labels a class; 1 pair of near-dup" in text
     )
     assert "far away (0.75 of 1)" in text and "2 cores, 8 GB, no torch, no GPU" in text
 

@@ -124,7 +124,7 @@ def _seen(data: Node, machine: Node) -> Iterator[str]:
         return
     classes = [row.count() or 0 for _, row in data["classes"].items()]
     images, unlabelled = data["images"].count() or 0, data["unlabelled"].count() or 0
-    labels = f"{min(classes)} to {max(classes)} labels a class" if classes else "no label"
+    labels = _labels(classes)
     yield (
         f"{plural(images, 'image')}, {unlabelled:,} unlabelled; {plural(len(classes), 'class', 'classes')}, {labels}"
         + _near(data)
@@ -138,6 +138,13 @@ def _seen(data: Node, machine: Node) -> Iterator[str]:
             + (", torch" if machine["torch"].flag() else ", no torch")
             + (", a GPU" if machine["gpu"].flag() else ", no GPU")
         )
+
+
+def _labels(classes: list[int]) -> str:
+    if not classes:
+        return "no label"
+    few, many = min(classes), max(classes)
+    return f"{few} to {many} labels a class" if few < many else f"{plural(many, 'label')} a class"
 
 
 def _near(data: Node) -> str:
