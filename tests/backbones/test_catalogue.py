@@ -26,7 +26,10 @@ def test_the_default_is_listed_first_and_is_here() -> None:
     ("name", "message"),
     [
         ("efficientnet_lite", r"did you mean 'efficientnet_lite0'\?"),
-        ("timm:", "Write 'efficientnet_lite0', 'timm:NAME', 'onnx:FILE' or the folder"),
+        (
+            "timm:",
+            "Write 'efficientnet_lite0', 'timm:NAME', 'clip:NAME', 'onnx:FILE' or the folder",
+        ),
         ("onnx:nowhere.onnx", "No such file: 'nowhere.onnx'"),
     ],
 )
