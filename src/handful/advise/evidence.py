@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -129,12 +129,12 @@ class Evidence:
             Skill of the names here: sets where they do as well count most.
         """
         rows = [row for row in self.rows if row.plan == plan]
-        return _forecast(rows, [row.gain for row in rows], labels, names)
+        return _forecast(rows, lambda row: row.gain, labels, names)
 
     def probe(self, labels: float) -> Prior | None:
         """Return the log-odds of the probe's skill at so many labels a class."""
         rows = [row for row in self.rows if row.plan == "prototypes"]  # one a situation
-        return _forecast(rows, [row.skill for row in rows], labels)
+        return _forecast(rows, lambda row: row.skill, labels)
 
 
 def read_evidence(rows: Iterable[dict[str, Any]]) -> Evidence:
@@ -145,7 +145,7 @@ def read_evidence(rows: Iterable[dict[str, Any]]) -> Evidence:
 
 @cache
 def packaged_evidence() -> Evidence:
-    """Return the rows that come with handful, made by ``benchmarks/advise.py``."""
+    """Return the rows that come with handful, made by ``benchmarks/evidence.py``."""
     return read_evidence(json.loads(FILE.read_text(encoding="utf-8"))["rows"])
 
 
@@ -165,29 +165,34 @@ def _log_odds(share: float) -> float:
 
 
 def _forecast(
-    rows: Sequence[Row], values: Sequence[float], labels: float, names: float | None = None
+    rows: Sequence[Row], value: Callable[[Row], float], labels: float, names: float | None = None
 ) -> Prior | None:
     if not rows:
         return None
-    far = np.array([_doublings(row.labels, labels) for row in rows])
-    weights = np.exp(-np.square(far / _NEAR) / 2) + 1e-9
-    sets = np.array([row.image_set for row in rows])
-    means, worth = [], []
-    kinds = list(dict.fromkeys(sets.tolist()))
-    for name in kinds:
-        own = sets == name
-        means.append(float(np.average(np.array(values)[own], weights=weights[own])))
-        worth.append(_likeness([row for row in rows if row.image_set == name], names))
-    share = np.array(worth) / np.sum(worth)
-    mean = float(share @ means)
-    spread = float(share @ np.square(np.array(means) - mean)) * len(kinds)
-    variance = (spread + _USUAL_SETS * _USUAL**2) / (len(kinds) - 1 + _USUAL_SETS)
-    error = math.sqrt(variance * (1 + float(share @ share)) + (_FAR * float(far.min())) ** 2)
+    sets: dict[str, list[Row]] = {}
+    for row in rows:
+        sets.setdefault(row.image_set, []).append(row)
+    means = np.array([_mean(own, value, labels) for own in sets.values()])
+    worth = np.array([_likeness(own, names) for own in sets.values()])
+    share = worth / worth.sum()
+    spread = float(share @ np.square(means - share @ means)) * len(sets)
+    variance = (spread + _USUAL_SETS * _USUAL**2) / (len(sets) - 1 + _USUAL_SETS)
+    far = min(_doublings(row.labels, labels) for row in rows)
     minutes = [row.minutes for row in rows if row.minutes is not None]
     return Prior(
-        mean, error, tuple(kinds), tuple(dict.fromkeys(row.source for row in rows)),
-        float(np.median(minutes)) if minutes else 0.0,
-    )  # fmt: skip
+        value=float(share @ means),
+        error=math.sqrt(variance * (1 + float(share @ share)) + (_FAR * far) ** 2),
+        sets=tuple(sets),
+        sources=tuple(dict.fromkeys(row.source for row in rows)),
+        minutes=float(np.median(minutes)) if minutes else 0.0,
+    )
+
+
+def _mean(rows: Sequence[Row], value: Callable[[Row], float], labels: float) -> float:
+    """Return the mean over rows of one set, those at a like number of labels counting most."""
+    far = np.array([_doublings(row.labels, labels) for row in rows])
+    weights = np.exp(-np.square(far / _NEAR) / 2) + 1e-9
+    return float(np.average([value(row) for row in rows], weights=weights))
 
 
 def _doublings(a: float, b: float) -> float:
