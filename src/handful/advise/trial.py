@@ -38,6 +38,8 @@ from handful.measure import (
 
 MORE = 50
 """Labels of the plan to label more first."""
+USUAL_SKILL = 0.36
+"""Of names of which nothing is known: share of the way from guessing to perfection."""
 MOST_POOL = 2000
 """Unlabelled vectors that are tried, drawn at random: a verdict needs no more."""
 _NAMES = "names_and_labels"
@@ -118,6 +120,7 @@ def try_out(
     *,
     pool: Float32 | None = None,
     text: Any = None,
+    skill: float = USUAL_SKILL,
     groups: Array | None = None,
     random_state: int = 0,
 ) -> Trial:
@@ -137,6 +140,8 @@ def try_out(
         Vectors of unlabelled images; of more than 2,000 so many are drawn.
     text : classifier, optional
         Of the classes' names, fitted.
+    skill : float, default=0.36
+        What is expected of it, as for `handful.heads.TextAndLabels`.
     groups : array of shape (n_samples,), optional
         Images that are never on both sides of a split, as for `handful.measure.validate`.
     random_state : int, default=0
@@ -157,7 +162,7 @@ def try_out(
     heads: dict[str, Any] = {"probe": LinearProbe(), "prototypes": PrototypeClassifier()}
     use_pool = pool is not None and len(pool) > 0
     if text is not None and not use_pool:
-        heads[_NAMES] = TextAndLabels(LinearProbe(), text)
+        heads[_NAMES] = TextAndLabels(LinearProbe(), text, skill=skill)
     folds = validate(heads, X, y, groups=groups, random_state=random_state, quiet=True)
     curve = learning_curve(
         LinearProbe(), X, y, groups=groups, random_state=random_state, quiet=True
@@ -165,7 +170,11 @@ def try_out(
     trial = trial_of(folds, curve, None, y, methods={name: name for name in heads})
     if pool is None or not use_pool:
         return trial
-    return _with_pool(trial, X, y, _some(pool, random_state), text)
+    pool = _some(pool, random_state)
+    blend = None
+    if text is not None:
+        blend = TextAndLabels(WithPool(SpreadingProbe(), pool), text, skill=skill)
+    return _with_pool(trial, X, y, pool, blend)
 
 
 def trial_of(
@@ -211,7 +220,7 @@ def trial_of(
     return replace(trial, more=gain_of_labels(curve, MORE)) if curve else trial
 
 
-def _with_pool(trial: Trial, X: Float32, y: Array, pool: Float32, text: Any) -> Trial:
+def _with_pool(trial: Trial, X: Float32, y: Array, pool: Float32, blend: Any) -> Trial:
     """Add what unlabelled images bring, by one fit, and whether they are of a harder kind."""
     start = time.perf_counter()
     codes = np.unique(y, return_inverse=True)[1]
@@ -223,8 +232,8 @@ def _with_pool(trial: Trial, X: Float32, y: Array, pool: Float32, text: Any) -> 
     if len(rows) > 1 and not np.isnan(verdict.accuracy):
         mean = verdict.accuracy - verdict.probe_accuracy  # both from fits without the same labels
         gains["semi_supervised"] = replace(_left_out(spreading, probe, codes, rows), value=mean)
-    if text is not None:
-        blend = TextAndLabels(WithPool(SpreadingProbe(), pool), text).fit(X, y)
+    if blend is not None:
+        blend.fit(X, y)
         seconds[_NAMES] = round(time.perf_counter() - start, 3)
         if semi := gains.get("semi_supervised"):
             more = _left_out(blend, blend.head_, codes, rows)

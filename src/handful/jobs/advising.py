@@ -146,10 +146,10 @@ def _seen(
     pool = pool_of(work, data, asked=False, random_state=random_state, quiet=quiet)
     named = classes.names if classes else sorted(set(y))
     model, why = _by_names(work, classes, named, y, choice, random_state)
+    texts = {"text": model.head.head_, "skill": model.forecast.skill} if model and y else {}
     trial = try_out(
-        data.X, data.y, pool=pool.X, text=model.head.head_ if model and y else None,
-        groups=data.groups, random_state=random_state,
-    )  # fmt: skip
+        data.X, data.y, pool=pool.X, **texts, groups=data.groups, random_state=random_state
+    )
     names = _names(model, data) if model else None
     return _Seen(data, pool, named, names, why, trial)
 
