@@ -35,7 +35,7 @@ from handful.cli.options import (
     "--review",
     metavar="N",
     type=click.IntRange(1),
-    help="List only the N images most worth labelling.",
+    help="List only N images to label next: those called unknown, then the least sure.",
 )
 @jobs_option
 @cluster_options

@@ -163,7 +163,7 @@ def _kind(data: Node) -> Iterator[str]:
     if neighbours.is_measured:
         yield f"{percent(neighbours.value, 0)} of nearest neighbours share the class"
     if doubted.is_measured and doubted.value > 0:
-        yield f"{percent(doubted.value, 0)} of labels look wrong"
+        yield f"{percent(doubted.value, 0)} of labels are in doubt (most images may just be hard)"
 
 
 def _distance(value: float) -> str:

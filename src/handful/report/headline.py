@@ -182,7 +182,7 @@ def unlabelled_sentence(pool: Unlabelled | None) -> str:
         )
     n = plural(pool.n, "unlabelled image")
     if not pool.used:
-        return f"{n} did not help here, so the model learns from the labels alone.{points}"
+        return f"The model does not learn from {n}: they did not help here, or another method was asked for.{points}"
     if not gain.is_measured:
         return (
             f"The model learns from {n} too. What they brought cannot be measured on these labels."
@@ -220,7 +220,7 @@ def zero_shot_sentence(said: ZeroShot | None) -> str:
     if said is None:
         return ""
     refined = f", refined on {plural(said.n, 'image')}" if said.refined else ""
-    made = f"Made from the names of {len(said.classes)} classes{refined}; no label was seen."
+    made = f"Made from the names of {len(said.classes)} classes{refined}; it learned from no label."
     if said.pair:
         fits = (
             ""
