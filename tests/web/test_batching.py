@@ -40,7 +40,7 @@ async def test_calls_that_are_free_share_what_waits(predictor, image):
         predictor.gate.set()
         await asyncio.gather(*busy, *rest)
     assert sum(predictor.batches) == 8
-    assert predictor.batches[:2] == [1, 1]
+    assert sorted(predictor.batches)[:2] == [1, 1]
     assert max(predictor.batches) >= 3
 
 
