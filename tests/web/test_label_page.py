@@ -156,7 +156,7 @@ def ten_classes(page):
         """async () => { for (let i = 0; i < 10; i += 1)
              await fetch("classes", {method: "POST", body: JSON.stringify({do: "add", name: String(i)})}); }"""
     )
-    page.locator(".choice", has_text="9").first.wait_for()
+    page.locator(".choice .name", has_text="9").wait_for()
 
 
 def digit_key(name, pixels):
@@ -466,7 +466,7 @@ def test_two_tabs_of_one_person(serve, visit, pixels):
     first = visit(server.address)
     second = visit(server.address, context=first.context)
     ten_classes(first)
-    second.locator(".choice", has_text="9").first.wait_for()
+    second.locator(".choice .name", has_text="9").wait_for()
     assert shown(first) != shown(second)
     label_some(first, pixels, 3)
     saved(first)
