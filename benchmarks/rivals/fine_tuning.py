@@ -12,6 +12,7 @@ run is a process of its own on one thread.
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import json
 import os
@@ -150,19 +151,22 @@ def main() -> None:
             out = subprocess.run(command, check=True, capture_output=True, text=True)
             done[str(number)] = json.loads(out.stdout.splitlines()[-1])
             print(name, number, done[str(number)], flush=True)
-            figures = {"runs": runs, "lines": lines(), "labels_a_class": LABELS}
+            figures = {"runs": runs, "statements": statements(), "labels_a_class": LABELS}
             record.write(
                 "rivals_fine_tuning", figures, seed=60, claim=__doc__.splitlines()[0], script="rivals/fine_tuning"
             )  # fmt: skip
     return None
 
 
-def lines() -> dict[str, int]:
-    """Return how many lines a user writes."""
-    return {
-        name: len(inspect.getsource(function).splitlines()) - 2  # less the head and what it says
-        for name, function in (("handful", with_handful), ("fastai", with_fastai))
-    }
+def statements() -> dict[str, int]:
+    """Return how many statements a user writes."""
+    found = {}
+    for name, function in (("handful", with_handful), ("fastai", with_fastai)):
+        tree = ast.parse(inspect.getsource(function))
+        found[name] = (
+            sum(isinstance(node, ast.stmt) for node in ast.walk(tree)) - 2
+        )  # head, docstring
+    return found
 
 
 if __name__ == "__main__":

@@ -162,9 +162,9 @@ def fastai(figures: dict[str, Any]) -> Iterator[Row]:
                 other, f"the same, {what}", f"{ours:.0f}", f"{cost_of:.0f}", "ours" if ours < cost_of else "theirs",
                 "rivals_fine_tuning",
             )  # fmt: skip
-    lines = figures["lines"]
+    lines = figures["statements"]
     yield row(
-        theirs[0], "the same, lines of Python", str(lines["handful"]), str(lines["fastai"]), "ours",
+        theirs[0], "the same, statements of Python", str(lines["handful"]), str(lines["fastai"]), "ours",
         "rivals_fine_tuning",
     )  # fmt: skip
 
