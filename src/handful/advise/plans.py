@@ -40,10 +40,13 @@ DISTIL_MINUTES = 10.0
 """The usual budget of `handful adapt distil`."""
 LABEL_MINUTES = 5 / 60
 """Of a person, a label: a guess, since people and images differ."""
-_FEWEST_UNLABELLED, _FEWEST_TO_TRAIN_ON = 10, 1000
+FEWEST_UNLABELLED = 10
+"""Unlabelled images from which anything can be learnt."""
+MOST_LABELS = 50
+"""A class, on average: with more, unlabelled images were never worth their time."""
+_FEWEST_TO_TRAIN_ON = 1000
 _LEAST_SKILL = 0.1  # of the way from guessing: names that know less only disturb the labels
 _FEW_LABELS = 100  # fine-tuning then trains four times to be measured, else once
-_MOST_LABELS = 50  # a class: with more, unlabelled images brought nothing anywhere
 _INSTALL = "torch is not there. Install it with: pip install 'handful[train]'"
 
 
@@ -206,11 +209,11 @@ def _two_classes(case: Case) -> str:
 def _spreading(case: Case) -> str:
     if found := _two_classes(case):
         return found
-    if case.data.unlabelled < _FEWEST_UNLABELLED:
+    if case.data.unlabelled < FEWEST_UNLABELLED:
         return f"{case.data.unlabelled} unlabelled images are too few to learn from"
     if case.why_no_pool:
         return case.why_no_pool.rstrip(".")
-    if case.data.labels_a_class > _MOST_LABELS:
+    if case.data.labels_a_class > MOST_LABELS:
         return f"with {case.data.labels_a_class:.0f} labels a class unlabelled images bring nothing"
     verdict = case.trial.verdict
     return verdict.reason.rstrip(".") if verdict is not None and verdict.kept == "probe" else ""
@@ -244,7 +247,7 @@ def _training(case: Case) -> str:
 def _distilling(case: Case) -> str:
     if not case.data.labelled and case.names is None:
         return "it imitates a model, and there is neither a label nor a name to make one from"
-    if case.data.unlabelled < _FEWEST_UNLABELLED:
+    if case.data.unlabelled < FEWEST_UNLABELLED:
         return f"{case.data.unlabelled} unlabelled images are too few to learn from"
     return "" if case.machine.torch else _INSTALL
 

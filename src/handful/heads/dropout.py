@@ -18,9 +18,7 @@ from handful.heads.logits import (
 )
 from handful.heads.pool import USUAL_SCALE, principal
 from handful.heads.scale import fitted_scale, informed
-from handful.heads.vectors import transformed
 
-_POWER = 0.5
 _RATES = (0.1, 0.2, 0.5, 0.8, 0.9)
 _USUAL_RATE = 0.5
 
@@ -92,7 +90,7 @@ class DropoutProbe(LinearFormMixin, BaseEstimator):
                 f"Got {self.rate!r} instead."
             )
         X, codes = checked_fit(self, X, y)
-        path, known = _Path(transformed(X, power=_POWER), codes), informed(codes)
+        path, known = _Path(self._rows(X), codes), informed(codes)
         rates = (_USUAL_RATE,) if not known.any() else _RATES
         fits = []
         for rate in rates if self.rate is None else (float(self.rate),):
@@ -120,7 +118,7 @@ class DropoutProbe(LinearFormMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_queries, n_classes), float32
         """
-        rows = transformed(checked_query(self, X), power=_POWER)
+        rows = self._rows(checked_query(self, X))
         random = stream(random_state, "dropout")
         out = np.empty((n_samples, len(rows), len(self.classes_)), np.float32)
         for member in range(n_samples):

@@ -160,10 +160,7 @@ def without_seen_tests(work: Workspace, data: Labelled) -> Labelled:
     saw = work.backbone.spec.saw_labels_of
     seen = np.array([image.hash in saw for image in data.images])
     keep = np.flatnonzero(~(data.is_test & (seen | np.isin(data.groups, data.groups[seen]))))
-    return Labelled(
-        images=[data.images[row] for row in keep], X=data.X[keep], y=data.y[keep],
-        groups=data.groups[keep], is_test=data.is_test[keep],
-    )  # fmt: skip
+    return data.only(keep)
 
 
 def origin_facts(choice: BackboneChoice) -> dict[str, Any]:

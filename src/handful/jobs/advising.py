@@ -27,7 +27,7 @@ from handful.heads import Verdict
 from handful.images import shorter_side
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.class_texts import ClassTexts, read_classes
-from handful.jobs.labelled import Labelled, load_labelled
+from handful.jobs.labelled import Labelled, load_labelled, no_labels
 from handful.jobs.measuring import Measured
 from handful.jobs.methods import METHODS
 from handful.jobs.unlabelled import UnlabelledPool, pool_of
@@ -100,8 +100,7 @@ def advice_after(
     ):
         return None
     trial = trial_of(validation, measured.curve, verdict, data.y[train])
-    images = [image for image, is_train in zip(data.images, train, strict=True) if is_train]
-    rest = Labelled(images, data.X[train], data.y[train], data.groups[train], data.is_test[train])
+    rest = data.only(np.flatnonzero(train))
     why = "this fit did not try the names. See handful advise"
     seen = _Seen(rest, pool, sorted(set(rest.y.tolist())), None, why, trial)
     return rank(_case(work, seen, str(work.project.root), choice)).as_dict()
@@ -167,13 +166,9 @@ def _refuse_seen(work: Workspace) -> None:
 def _labelled(work: Workspace, quiet: bool) -> Labelled:
     """Return the labelled images outside the test split, maybe none."""
     if not has_labels(work):
-        nothing = np.empty(0, np.int64)
-        X = np.empty((0, work.backbone.spec.dim), np.float32)
-        return Labelled([], X, np.empty(0, np.str_), nothing, np.empty(0, np.bool_))
+        return no_labels(work.backbone.spec.dim)
     data = load_labelled(work, quiet=quiet)
-    rows = np.flatnonzero(~data.is_test)
-    images = [data.images[row] for row in rows]
-    return Labelled(images, data.X[rows], data.y[rows], data.groups[rows], data.is_test[rows])
+    return data.only(np.flatnonzero(~data.is_test))
 
 
 def _by_names(

@@ -34,6 +34,19 @@ class Labelled:
     groups: Int
     is_test: Bool
 
+    def only(self, rows: Int) -> Labelled:
+        """Return these rows alone."""
+        return Labelled(
+            [self.images[row] for row in rows], self.X[rows], self.y[rows], self.groups[rows], self.is_test[rows]
+        )  # fmt: skip
+
+
+def no_labels(dim: int) -> Labelled:
+    """Return the labelled images of a folder without a label."""
+    nothing = np.empty(0, np.int64)
+    X = np.empty((0, dim), np.float32)
+    return Labelled([], X, np.empty(0, np.str_), nothing, np.empty(0, np.bool_))
+
 
 def load_labelled(work: Workspace, *, quiet: bool = False) -> Labelled:
     """Return the labelled images with their vectors, labels and duplicate-safe groups.

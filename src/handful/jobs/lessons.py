@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from handful.core import AdaptError, Float32, Int, did_you_mean, listed, stream
-from handful.jobs.labelled import Labelled, load_labelled
+from handful.jobs.labelled import Labelled, load_labelled, no_labels
 from handful.jobs.semisupervised import training_pool
 from handful.jobs.teacher import Lecture
 from handful.project import Image
@@ -120,6 +120,4 @@ def _labelled(lecture: Lecture, quiet: bool) -> Labelled:
         )
     if labels:
         return load_labelled(work, quiet=quiet)
-    nothing = np.empty(0, np.int64)
-    no_vectors = np.empty((0, lecture.teacher.dim), np.float32)
-    return Labelled([], no_vectors, nothing, nothing, np.empty(0, np.bool_))
+    return no_labels(lecture.teacher.dim)

@@ -74,7 +74,7 @@ def copies_among(
     place = np.arange(len(order)) - np.searchsorted(closest[order], closest[order])
     rows = np.sort(order[(place < _NEIGHBOURS) & (similarity[order, 0] >= SIMILAR)])
     found = zip(rows.tolist(), closest[rows].tolist(), strict=True)
-    pairs = sorted((min(theirs[i], mine[j]), max(theirs[i], mine[j])) for i, j in found)
+    pairs = [(theirs[i], mine[j]) for i, j in found]
     twins = _same_picture(work, [*images, *others], pairs, quiet)
     return {name for pair in twins for name in pair}.intersection(theirs)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from handful.advise import FEWEST_UNLABELLED, MOST_LABELS
 from handful.core import Estimate, Float32, Int, ProjectError, stream
 from handful.heads import Verdict
 from handful.jobs.labelled import Labelled
@@ -19,8 +20,6 @@ from handful.measure import Validation
 from handful.project import Image
 
 MOST = 10_000  # of more images so many are drawn: a linear rule learns no more from the rest
-_FEWEST = 10
-_MOST_LABELS = 50  # a class, on average; with more, unlabelled images were never worth their time
 _SHOWN = 12  # pseudo-labels in each sheet
 
 
@@ -65,10 +64,10 @@ def pool_of(
     there = [i for i in work.images if i.label is None and i.split != "test"]
     labels = data.y[~data.is_test]
     n_classes = len(set(labels))
-    if n_classes < 2 or not there or (len(there) < _FEWEST and not asked):
+    if n_classes < 2 or not there or (len(there) < FEWEST_UNLABELLED and not asked):
         few = f"{len(there)} unlabelled images are too few to learn from." if there else ""
         return UnlabelledPool(there=len(there), why_not=few)
-    if len(labels) > _MOST_LABELS * n_classes and not asked:
+    if len(labels) > MOST_LABELS * n_classes and not asked:
         enough = f"With {len(labels)} labels the {len(there)} unlabelled images are left aside."
         return UnlabelledPool(there=len(there), why_not=enough)
     some = _drawn(there, random_state)
