@@ -168,6 +168,15 @@ def at_home(route: Any, temporary: str) -> None:
     route.fulfill(response=response, body=response.text().replace(temporary, "/home/ann"))
 
 
+def planned(page: Any) -> None:
+    """Have plans ranked and take the dialog."""
+    page.keyboard.press("p")
+    page.locator("#plans-go").click()
+    page.locator(".plans li").first.wait_for(timeout=600_000)
+    in_every_look(page, "plans")
+    page.keyboard.press("Escape")
+
+
 def exported(page: Any) -> None:
     """Export a model and take the dialog when it is done."""
     page.keyboard.press("e")
@@ -213,6 +222,7 @@ def labelling() -> None:
             other.goto(second)
             disagreement(page, other)
             dialogs(page)
+            planned(page)
             exported(page)
             until_a_grid(page, truth)
             for key in ("x", "ArrowLeft", "ArrowLeft", "1", "ArrowUp"):

@@ -590,10 +590,17 @@ def test_the_keyboard_reaches_everything_and_focus_is_seen(serve, visit):
     assert page.locator("#saved").get_attribute("role") == "status"
     assert page.locator("#live").get_attribute("aria-live") == "polite"
     reached = set()
-    for _ in range(14):
+    for _ in range(15):
         press(page, "Shift+Tab")
         reached.add(page.evaluate("document.activeElement.id"))
-    assert {"open-review", "open-classes", "open-export", "open-keys", "theme"} <= reached
+    assert {
+        "open-review",
+        "open-classes",
+        "open-plans",
+        "open-export",
+        "open-keys",
+        "theme",
+    } <= reached
     page.locator("#open-keys").focus()
     press(page, "Shift+Tab", "Tab")
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
@@ -612,7 +619,7 @@ def test_it_fits_a_telephone_in_both_colours(serve, visit, scheme):
     page = visit(serve().address, color_scheme=scheme)
     page.set_viewport_size({"width": 360, "height": 740})
     name_class(page, "a class with a rather long name " * 4)
-    for keys in ((), ("m",), ("Escape", "?"), ("Escape", "e"), ("Escape", "g")):
+    for keys in ((), ("m",), ("Escape", "?"), ("Escape", "p"), ("Escape", "e"), ("Escape", "g")):
         press(page, *keys)
         page.wait_for_timeout(150)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, keys
@@ -660,6 +667,12 @@ def test_from_no_label_to_a_model_whose_interval_holds_the_truth(visit, pixels, 
         saved(page)
         page.wait_for_timeout(500)
         _, value, low, high, n = server_points(page)[-1]
+        press(page, "p")
+        page.get_by_role("button", name="Rank the plans").press("Enter")
+        page.locator(".plans li").first.wait_for(timeout=240_000)
+        plans = page.locator(".plans li").all_inner_texts()
+        assert any("handful fit" in plan and "%" in plan for plan in plans), plans
+        press(page, "Escape")
         press(page, "e")
         press(page, "Tab")
         page.get_by_role("button", name="Make the model file").press("Enter")

@@ -283,9 +283,23 @@ async def test_an_export_can_be_fetched(open_page, labelling, tmp_path):
             assert time.monotonic() < end
         assert found["status"] == "failed"  # nothing has a label yet
         assert "label" in found["message"]
-        labelling.exporting.bundle = tmp_path / "model.handful"
-        labelling.exporting.bundle.write_bytes(b"content")
+        (tmp_path / "model.handful").write_bytes(b"content")
+        labelling.exporting.result = {"bundle": str(tmp_path / "model.handful")}
         assert (await client.get("model")).content == b"content"
+
+
+async def test_plans_are_ranked_in_the_background(open_page, labelling):
+    async with open_page() as client:
+        assert (await client.get("state")).json()["advice"] == {"status": "none"}
+        assert (await client.post("advice", json={})).json()["advice"]["status"] == "running"
+        assert (await client.post("advice", json={})).json()["advice"]["status"] == "running"
+        end = time.monotonic() + 20
+        while (found := (await client.get("state")).json()["advice"])["status"] == "running":
+            assert time.monotonic() < end
+    assert found["status"] == "done", found
+    assert "Label" in found["sentence"]  # nothing has a label or a name yet
+    assert {plan["title"] for plan in found["plans"]}
+    assert all(out["why"].endswith(".") for out in found["ruled_out"])
 
 
 async def test_unknown_paths_and_methods(open_page):

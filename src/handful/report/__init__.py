@@ -1,6 +1,6 @@
 """The report of a fit: one HTML page, and a few lines for the terminal."""
 
-from handful.report.advised import advice_table
+from handful.report.advised import advice_table, plans_as_text
 from handful.report.cut_plot import CutCurve, cut_plot, standing_alone
 from handful.report.page import render
 from handful.report.shots_plot import ShotCurve, shots_plot
@@ -12,6 +12,7 @@ __all__ = [
     "ShotCurve",
     "advice_table",
     "cut_plot",
+    "plans_as_text",
     "render",
     "shots_plot",
     "standing_alone",

@@ -1,4 +1,4 @@
-"""The plans of `handful advise`: read from JSON, said in words, and in a terminal."""
+"""The plans of `handful advise`: read from JSON, said in words for a page, and in a terminal."""
 
 from __future__ import annotations
 
@@ -104,6 +104,34 @@ def advice_table(advice: dict[str, Any]) -> Group:
     if facts.ruled_out:
         parts += [Text(""), Text("Not here:", style="dim"), _reasons(facts.ruled_out)]
     return Group(*parts)
+
+
+def plans_as_text(advice: dict[str, Any]) -> dict[str, Any]:
+    """Return the same for a page that is not a report: texts by name, as JSON values.
+
+    Parameters
+    ----------
+    advice : dict
+        Of `handful.advise.Advice.as_dict`.
+    """
+    facts = read_advice(Node(advice, "advice"))
+    assert facts is not None
+    able = [
+        {
+            "title": plan.title,
+            "expected": plan.expected,
+            "cost": plan.cost,
+            "command": shown(plan.command),
+            "evidence": sentence(shown(plan.accuracy.how)) if plan.accuracy.how else "",
+        }
+        for plan in facts.able
+    ]
+    ruled_out = [
+        {"title": plan.title, "why": sentence(shown(plan.ruled_out))} for plan in facts.ruled_out
+    ]
+    return {
+        "sentence": shown(facts.sentence), "seen": list(facts.seen), "plans": able, "ruled_out": ruled_out,
+    }  # fmt: skip
 
 
 def _plan(row: Node) -> PlanFacts:

@@ -71,3 +71,7 @@ class Labeller(Protocol):
     def export(self) -> None:
         """Begin to write the model file."""
         ...
+
+    def advise(self) -> None:
+        """Begin to rank the plans."""
+        ...

@@ -104,6 +104,7 @@ class _Server:
             Route("/classes", self.classes, methods=["POST"]),
             Route("/target", self.target, methods=["POST"]),
             Route("/export", self.export, methods=["POST"]),
+            Route("/advice", self.advice, methods=["POST"]),
             Route("/model", self.model),
             Route("/image/{image}", self.image),
             Mount("/static", _STATIC),  # holds nothing that is secret
@@ -217,6 +218,11 @@ class _Server:
     async def export(self, request: Request) -> Response:
         annotator, _ = await self._said(request)
         self.labeller.export()
+        return JSONResponse(self.labeller.state(annotator))
+
+    async def advice(self, request: Request) -> Response:
+        annotator, _ = await self._said(request)
+        self.labeller.advise()
         return JSONResponse(self.labeller.state(annotator))
 
     async def model(self, request: Request) -> Response:

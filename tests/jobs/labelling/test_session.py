@@ -171,7 +171,7 @@ def test_tokens_and_port_stay(start):
 
 
 def test_export_writes_a_model_file(opened, ann, wait, tmp_path, monkeypatch):
-    from handful.jobs.labelling import session
+    from handful.jobs.labelling import errand
 
     ann.label(40)
     seen = {}
@@ -187,7 +187,7 @@ def test_export_writes_a_model_file(opened, ann, wait, tmp_path, monkeypatch):
         seen.update(options, images=images)
         return Result
 
-    monkeypatch.setattr(session, "fit", fit)
+    monkeypatch.setattr(errand, "fit", fit)
     assert opened.bundle is None
     opened.export()
     wait(lambda: opened.state("Ann")["export"]["status"] == "done")
@@ -197,12 +197,12 @@ def test_export_writes_a_model_file(opened, ann, wait, tmp_path, monkeypatch):
 
 
 def test_an_export_that_fails_says_why(opened, wait, monkeypatch):
-    from handful.jobs.labelling import session
+    from handful.jobs.labelling import errand
 
     def fit(images, **options):
         raise ProjectError("Nothing has a label.")
 
-    monkeypatch.setattr(session, "fit", fit)
+    monkeypatch.setattr(errand, "fit", fit)
     opened.export()
     wait(lambda: opened.state("Ann")["export"]["status"] == "failed")
     assert opened.state("Ann")["export"]["message"] == "Nothing has a label."

@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from handful.core import HandfulError, ProjectError
 from handful.jobs.backbone import BackboneChoice
-from handful.jobs.fitting import FitResult, fit
-from handful.jobs.labelling.exporting import Exporting
+from handful.jobs.labelling.errand import advising, exporting
 from handful.jobs.labelling.figures import Figures, Pace
 from handful.jobs.labelling.ledger import Ledger
 from handful.jobs.labelling.names import Names
@@ -94,13 +93,6 @@ class Labelling:
         self._apart = Project.open(images, project_dir=project_dir)
         self.annotators = list(dict.fromkeys(annotators)) or [""]
         self.choice = backbone or BackboneChoice()
-        self.random_state = random_state
-        self._fit_options: dict[str, Any] = {
-            "project_dir": project_dir,
-            "backbone": self.choice,
-            "quiet": True,
-        }
-        self._fit_options |= fit_options or {}
         self.ledger = Ledger(self.project)
         self.names = Names(self.project, self.ledger)
         if new := [name for name in classes if name.strip() not in self.names.all()]:
@@ -109,7 +101,12 @@ class Labelling:
             self._suggestions.begin(self.project)
         self.queue = Queue(self.ledger, len(self.annotators), random_state)
         self.figures = Figures(self.project.setting(_CURVE) or [], target)
-        self.exporting = Exporting(self._fitted)
+        options: dict[str, Any] = {
+            "project_dir": project_dir, "backbone": self.choice, "random_state": random_state, "quiet": True,
+        }  # fmt: skip
+        root = self.project.root
+        self.exporting = exporting(root, options | (fit_options or {}))
+        self.advising = advising(root, options, self.names.all)
         self._pictures = Pictures()
         self._reader: Any = None  # of the texts that are searched for, from the first on
         self._pace = {name: Pace() for name in self.annotators}
@@ -180,6 +177,7 @@ class Labelling:
             "undo": last.step if last else None,
             "annotators": len(self.annotators),
             "export": self.exporting.state(),
+            "advice": self.advising.state(),
         }
 
     def screens(
@@ -327,10 +325,12 @@ class Labelling:
     @property
     def bundle(self) -> Path | None:
         """The model file, once it is written."""
-        return self.exporting.bundle
+        written = self.exporting.result.get("bundle")
+        return Path(written) if written else None
 
-    def _fitted(self) -> FitResult:
-        return fit(self.project.root, random_state=self.random_state, **self._fit_options)
+    def advise(self) -> None:
+        """Begin to rank the plans; `state` has them when they are there."""
+        self.advising.start()
 
     def _grown(self, pool: Pool) -> None:
         self.queue.renew(pool, self.queue.model)

@@ -8,6 +8,7 @@ import { answersOfPage, showGrid } from "./label_grid.js";
 import { KEYS, classOfKey } from "./label_keys.js";
 import { newId, Outbox } from "./label_outbox.js";
 import { showPanel } from "./label_panel.js";
+import { showPlans } from "./label_plans.js";
 import { agreementLine, fetchReview, screenOf, showReview } from "./label_review.js";
 import { showSingle } from "./label_single.js";
 
@@ -43,6 +44,7 @@ function take(fresh) {
   showPanel(state);
   showSaved();
   showExport();
+  showPlans(state.advice);
   $("undo").disabled = !history.length && state.undo === null;
   const isChanged = JSON.stringify(before?.classes.map(([name]) => name)) !== JSON.stringify(names());
   if (isChanged && screen?.kind === "single") show(screen, true);
@@ -356,7 +358,7 @@ async function post(where, said) {
 const ACTIONS = {
   Enter: accept, c: chooseClass, x: () => mark("unsure"), n: () => mark("none_of_these"), f: flag, s: skip,
   Backspace: undo, g: switchMode, "/": find, r: review, m: () => openClasses(state.classes),
-  e: () => $("export").showModal(), "?": () => $("keys").showModal(), " ": () => screen?.kind === "grid" && tools.toggle(),
+  p: () => $("plans").showModal(), e: () => $("export").showModal(), "?": () => $("keys").showModal(), " ": () => screen?.kind === "grid" && tools.toggle(),
 };
 
 function skip() {
@@ -406,8 +408,10 @@ $("mode").addEventListener("click", switchMode);
 for (const [id, key] of [["take", "Enter"], ["unsure", "x"], ["none", "n"], ["flag", "f"], ["skip", "s"]]) $(id).addEventListener("click", ACTIONS[key]);
 $("open-review").addEventListener("click", review);
 $("open-classes").addEventListener("click", ACTIONS.m);
+$("open-plans").addEventListener("click", ACTIONS.p);
 $("open-export").addEventListener("click", ACTIONS.e);
 $("open-keys").addEventListener("click", ACTIONS["?"]);
+$("plans-go").addEventListener("click", () => post("advice", {}));
 $("export-go").addEventListener("click", () => post("export", {}));
 $("find").addEventListener("close", () => $("find").returnValue === "go" && $("find-text").value.trim() && ask("search", { text: $("find-text").value.trim() }));
 $("target").addEventListener("change", async () => {

@@ -16,6 +16,7 @@ export const KEYS = [
   ["/", "images like this one (by words, if the backbone reads text)", "images like the tile"],
   ["r", "review: likely errors, flags, where annotators differ", ""],
   ["m", "classes: rename and merge", ""],
+  ["p", "plans: what would help most from here", ""],
   ["e", "export a model", ""],
   ["?", "these keys", ""],
   ["Shift+Tab", "to the buttons of the page; Esc comes back", ""],
