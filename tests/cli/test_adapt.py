@@ -4,12 +4,15 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+import handful.jobs
 from handful.cli import main
 from handful.cli.main import read_settings
+from handful.core import AdaptError
 
 Maker = Callable[..., Path]
 METHODS = (
@@ -23,6 +26,11 @@ METHODS = (
     "instance",
     "check",
     "cut",
+    "prototypical",
+    "matching",
+    "relation",
+    "maml",
+    "reptile",
 )
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
@@ -62,6 +70,34 @@ def test_settings_of_a_method_stand_in_a_section_of_its_own(tmp_path: Path) -> N
     with pytest.raises(Exception, match=r"no command 'adapt\.finetun'") as error:
         read_settings(file)
     assert "[adapt.cut] has no option 'bugdet' (did you mean 'budget'?)" in str(error.value)
+
+
+def test_what_is_asked_of_training_on_tasks_arrives(
+    digits: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def adapt_on_tasks(method: str, images: Path, **given: Any) -> None:
+        asked.update(given, method=method)
+        raise AdaptError("enough")
+
+    monkeypatch.setattr(handful.jobs, "adapt_on_tasks", adapt_on_tasks)
+    done = run(
+        "adapt",
+        "reptile",
+        digits(3),
+        "--crop",
+        "0,0,0.5,1",
+        "--inner-optimizer",
+        "adam",
+        "--seed",
+        3,
+    )
+    assert done.exit_code == 1 and "enough" in done.output
+    assert asked["method"] == "reptile" and asked["random_state"] == 3
+    assert asked["backbone"].crop == (0, 0, 0.5, 1)
+    assert asked["settings"].options["inner_optimizer"] == "adam"
+    assert asked["settings"].options["inner_rate"] is None
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import click
 from handful.cli.adapt import adapt, budget_of, say
 from handful.cli.options import (
     backbone_choice,
+    crop_option,
     images_argument,
     json_option,
     project_option,
@@ -53,6 +54,7 @@ def _common(*, way: int, query: int, backbone: str = "conv4") -> Callable[[Comma
             click.option("--download", is_flag=True, help="Allow fetching missing timm weights."),
             click.option("--size", type=click.IntRange(16, 4096),
                          help="Input side in pixels. [default: conv4 28, else the weights' own]"),
+            crop_option,
             click.option("--scratch", is_flag=True, help="Begin with random weights instead of pretrained ones."),
             click.option("--validation-share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2,
                          show_default=True, help="Share of the classes that choose the best state, where the "
@@ -161,23 +163,25 @@ def maml(
 
 
 @adapt.command()
-@_common(way=5, query=14, backbone="conv4_strides")
+@_common(way=20, query=9, backbone="conv4_strides")
 @click.option(
     "--inner-steps",
     type=click.IntRange(1),
-    default=8,
+    default=10,
     show_default=True,
     help="On each training task.",
 )
 @click.option(
     "--inner-batch",
     type=click.IntRange(1),
-    default=10,
+    default=20,
     show_default=True,
     help="Images of these steps.",
 )
-@click.option("--inner-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True,
-              help="Rate of these steps.")  # fmt: skip
+@click.option("--inner-optimizer", type=click.Choice(["sgd", "adam"]), default="sgd", show_default=True,
+              help="Of these steps; the paper's Adam needs many more of training.")  # fmt: skip
+@click.option("--inner-rate", type=click.FloatRange(0, min_open=True),
+              help="Rate of these steps, 0.4 (sgd) or 0.001 (adam) by default.")  # fmt: skip
 @click.option(
     "--test-steps",
     type=click.IntRange(1),
@@ -188,5 +192,12 @@ def maml(
 @_batch_norm
 def reptile(images: Path, **given: Any) -> None:
     """Learn task by task, towards where training on each task leads (Reptile)."""
-    names = ("inner_steps", "inner_batch", "inner_rate", "test_steps", "batch_norm")
+    names = (
+        "inner_steps",
+        "inner_batch",
+        "inner_optimizer",
+        "inner_rate",
+        "test_steps",
+        "batch_norm",
+    )
     _run("reptile", images, {name: given.pop(name) for name in names}, **given)

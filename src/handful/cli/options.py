@@ -66,12 +66,7 @@ def backbone_options(command: Command) -> Command:
                 type=click.IntRange(16, 4096),
                 help="Input side in pixels. [default: the weights' own]",
             ),
-            click.option(
-                "--crop",
-                metavar="L,T,R,B",
-                callback=_box,
-                help="Look only at this part, in fractions: 0.25,0,0.75,1.",
-            ),
+            crop_option,
             click.option(
                 "--tiles",
                 type=click.IntRange(1, 16),
@@ -163,6 +158,14 @@ def _box(
             "expected left,top,right,bottom as fractions, such as 0.25,0,0.75,1"
         )
     return box
+
+
+crop_option = click.option(
+    "--crop",
+    metavar="L,T,R,B",
+    callback=_box,
+    help="Look only at this part, in fractions: 0.25,0,0.75,1.",
+)
 
 
 def class_rate(

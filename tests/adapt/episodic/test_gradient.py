@@ -75,6 +75,34 @@ def test_gradients_are_those_of_a_loop_over_tasks(
         assert torch.allclose(ours[name], p.grad, atol=1e-5), name
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_reptile_trains_on_a_task_as_torch_does(optimizer, make_small, make_episodes) -> None:
+    torch.manual_seed(0)
+    x = as_input(make_episodes().draw(SHAPE), MEAN, STD).unflatten(0, (3, 3))[None]
+    x = x.contiguous().double()
+    method = Reptile(make_small(), SHAPE, inner_batch=9, inner_optimizer=optimizer).double().train()
+    with torch.no_grad():
+        method.head.normal_()
+        ours = method.trained(x, 4, shuffle=False)
+    theirs = torch.nn.Parameter(method.head.detach().expand(3, -1).clone())
+    bias = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))
+    given = [*method.chain.parameters(), theirs, bias]
+    own = (
+        torch.optim.SGD(given, lr=0.4)
+        if optimizer == "sgd"
+        else torch.optim.Adam(given, lr=1e-3, betas=(0.0, 0.999))
+    )
+    images = x[0].transpose(0, 1).flatten(0, 1)  # one of each class in turn
+    for _ in range(4):
+        own.zero_grad()
+        scores = method.chain(images) @ theirs.T + bias
+        torch.nn.functional.cross_entropy(scores, torch.arange(3).repeat(3)).backward()
+        own.step()
+    for name, parameter in method.chain.named_parameters():
+        assert torch.allclose(ours[name][0], parameter, atol=1e-5), name
+    assert torch.allclose(ours["head"][0], theirs, atol=1e-5)
+
+
 def test_reptile_goes_towards_where_training_ends(make_small, make_episodes) -> None:
     torch.manual_seed(0)
     episodes = make_episodes()
@@ -116,3 +144,10 @@ def test_a_finished_chain_has_running_statistics_of_its_own(make_small, make_epi
 def test_options_out_of_range_are_refused(options: dict[str, Any], said: str, make_small) -> None:
     with pytest.raises(ValueError, match=said):
         Maml(make_small(), SHAPE, **options)
+
+
+def test_an_optimizer_that_is_none_is_refused(make_small) -> None:
+    with pytest.raises(ValueError, match="'inner_optimizer' of Reptile"):
+        Reptile(make_small(), SHAPE, inner_optimizer="adamw")
+    with pytest.raises(ValueError, match="'inner_rate' of Reptile"):
+        Reptile(make_small(), SHAPE, inner_rate=0.0)
