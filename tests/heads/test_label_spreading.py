@@ -261,7 +261,7 @@ def test_a_pool_of_the_same_kind_is_used_and_its_gain_reported():
     assert verdict.kept == "spreading"
     assert verdict.low <= verdict.gain <= verdict.high
     assert verdict.n == 20
-    assert "they are used" in verdict.reason
+    assert "learns from them is preferred" in verdict.reason
 
 
 def test_a_given_prior_moves_the_answers():

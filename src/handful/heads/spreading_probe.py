@@ -297,7 +297,10 @@ def _verdict(
     )
 
 
-_CHOSEN = {"probe": "the plain probe is kept", "spreading": "they are used"}
+_CHOSEN = {
+    "probe": "the plain probe is kept",
+    "spreading": "the probe that learns from them is preferred",
+}
 
 
 def _strangers(alike: float, foreign: bool) -> str:

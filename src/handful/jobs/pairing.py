@@ -21,6 +21,7 @@ from handful.jobs.adaptation import kept_recipe
 from handful.jobs.adapted import origin_facts
 from handful.jobs.backbone import RUN_RECORD, BackboneChoice
 from handful.jobs.captions import read_captions
+from handful.jobs.class_texts import ClassText
 from handful.jobs.reporting import as_json
 from handful.jobs.workspace import white_of
 from handful.measure import share
@@ -184,7 +185,7 @@ class PairRun:
 
         own = self.settings
         names = sorted({i.label for i in self.held if i.label is not None})
-        classes = [_TEMPLATE.format(name.rpartition("/")[2]) for name in names]
+        classes = [_TEMPLATE.format(ClassText(name.rpartition("/")[2]).spoken) for name in names]
         mine = [text for image in self.learnt for text in self.captions[image.hash]]
         shown = sorted({self.captions[image.hash][0] for image in self.held})
         encoded = self._encoded([*mine, *shown, *classes])

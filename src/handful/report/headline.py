@@ -235,6 +235,6 @@ def zero_shot_sentence(said: ZeroShot | None) -> str:
         else ""
     )
     return (
-        f"{made} The two ways from the backbone's own classes to these agree on "
-        f"{percent(said.agreement, 0)} of the images.{unseen}"
+        f"{made} Read in two ways, by the known classes that a name is like and by a rule from words to images, "
+        f"the names give the same answer for {percent(said.agreement, 0)} of the images: the more, the surer.{unseen}"
     )
