@@ -144,3 +144,32 @@ def test_opening_with_two_processes_at_once_is_patient(root):
     assert len(projects) == 4
     for project in projects:
         project.close()
+
+
+def test_connections_of_one_process_take_turns(tmp_path, monkeypatch):
+    """SQLite alone would refuse the second at once here, where it may not look again later."""
+    monkeypatch.setattr(database, "_PATIENCE", 0.0)
+    path = tmp_path / "project.db"
+    first, second = open_database(path), open_database(tmp_path / "." / "project.db")
+    first.rows("CREATE TABLE seen (who TEXT, n INTEGER)")
+    began = threading.Event()
+
+    def write(own, who):
+        for n in range(20):
+            with own.writing() as connection:
+                began.set()
+                connection.execute("INSERT INTO seen VALUES (?, ?)", (who, n))
+
+    with first.writing() as connection:
+        other = threading.Thread(target=write, args=(second, "second"))
+        other.start()
+        assert not began.wait(0.1)
+        connection.execute("INSERT INTO seen VALUES ('first', 0)")
+    write(first, "first")
+    other.join()
+    assert first.rows("SELECT who, count(*) FROM seen GROUP BY who") == [
+        ("first", 21),
+        ("second", 20),
+    ]
+    first.close()
+    second.close()

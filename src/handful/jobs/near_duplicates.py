@@ -41,8 +41,10 @@ def find_near_duplicates(
     hashes = [image.hash for image in images]
     if set(hashes) - looked_at:
         proposed = [pair for pair in _proposed(work, hashes) if not looked_at.issuperset(pair)]
-        work.project.add_near_duplicates(_confirmed(work, images, proposed, quiet))
-        work.project.set_setting(key, sorted(looked_at | set(hashes)))
+        found = _confirmed(work, images, proposed, quiet)
+        with work.project.database.writing():
+            work.project.add_near_duplicates(found)
+            work.project.set_setting(key, sorted(looked_at | set(hashes)))
     here = set(hashes)
     return {pair for pair in work.project.near_duplicates() if here.issuperset(pair)}
 
@@ -106,8 +108,10 @@ def _same_picture(
     looked_at = {(a, b) for a, b in work.project.setting(key) or ()}
     proposed = [pair for pair in pairs if pair not in looked_at]
     if proposed:
-        work.project.add_near_duplicates(_confirmed(work, images, proposed, quiet))
-        work.project.set_setting(key, sorted(looked_at.union(proposed)))
+        found = _confirmed(work, images, proposed, quiet)
+        with work.project.database.writing():
+            work.project.add_near_duplicates(found)
+            work.project.set_setting(key, sorted(looked_at.union(proposed)))
     return set(pairs).intersection(work.project.near_duplicates())
 
 

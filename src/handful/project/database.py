@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from handful.core import ProjectError
 from handful.project.backup import back_up, changed_at, damaged, refuse_missing
@@ -21,6 +22,8 @@ from handful.project.migrations import MIGRATIONS
 from handful.project.network import is_on_network
 
 _PATIENCE = 60.0  # seconds to wait for another process's write
+_TURNS: WeakValueDictionary[Path, threading.RLock] = WeakValueDictionary()
+"""By file, who of this process writes: SQLite itself would look again in ever longer pauses."""
 
 
 class Database:
@@ -30,6 +33,7 @@ class Database:
         self.path = path
         self._connection = connection
         self._lock = threading.RLock()
+        self._turn = _TURNS.setdefault(path.resolve(), threading.RLock())
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         """Return all rows of a query."""
@@ -46,14 +50,15 @@ class Database:
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+            with self._turn:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
 
     def close(self) -> None:
         """Close the connection; what was committed is safe already."""

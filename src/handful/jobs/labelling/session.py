@@ -26,9 +26,9 @@ from handful.jobs.labelling.queue import MOST, Mode, Queue
 from handful.jobs.labelling.review import second_looks, together
 from handful.jobs.labelling.suggesting import Suggested, Suggestions
 from handful.jobs.labelling.training import lesson, train
-from handful.jobs.near_duplicates import find_near_duplicates
+from handful.jobs.near_duplicates import copies_among
 from handful.measure import acceptance_bias
-from handful.project import Image, Project
+from handful.project import Project
 
 EVERY, AFTER = 10, 15.0  # labels, and seconds, until the model is fitted again
 _SETTING = "label_page"  # tokens and port, so that an open tab finds a restarted server
@@ -389,8 +389,7 @@ class Labelling:
         work, audits = self._gathering.work, self.ledger.audits
         if work is None or not audits:
             return set()
-        labelled: list[Image] = [
-            image for image in pool.images if self.ledger.label(image.hash) is not None
-        ]
-        pairs = find_near_duplicates(work, labelled, quiet=True)
-        return {b for a, b in pairs if a in audits} | {a for a, b in pairs if b in audits}
+        labelled = [image for image in pool.images if self.ledger.label(image.hash) is not None]
+        blind = [image for image in labelled if image.hash in audits]
+        others = [image for image in labelled if image.hash not in audits]
+        return copies_among(work, blind, others, quiet=True)
