@@ -17,6 +17,7 @@ from handful.adapt.network import Network
 
 Weights = dict[str, Tensor]
 HEAD, BIAS = "head", "bias"
+ALIKE = (HEAD, BIAS)  # what a first step moves: while all classes are alike, other gradients are 0
 _SETTLING = 20  # tasks by which running statistics are found at the end
 
 
@@ -77,8 +78,8 @@ class GradientBased(Episodic):
         return logits
 
     def beginning(self, n_tasks: int, way: int) -> Weights:
-        """Return the weights before any step, a copy a task that is not made in memory."""
-        own = {name: p.expand(n_tasks, *p.shape) for name, p in self.chain.named_parameters()}
+        """Return the weights before any step: a head a task, and the network that all tasks share."""
+        own = dict(self.chain.named_parameters())
         own[HEAD] = self.head.expand(n_tasks, way, -1)
         own[BIAS] = self.head.new_zeros(n_tasks, way)
         return own
@@ -91,7 +92,7 @@ class GradientBased(Episodic):
         Parameters
         ----------
         weights : dict
-            With an axis of tasks in front.
+            With an axis of tasks in front, or of the network and shared.
         images : Tensor of shape (t, n, 3, s, s)
         answers : Tensor of shape (t, n)
         names : sequence of str
@@ -104,18 +105,19 @@ class GradientBased(Episodic):
 
         moving = {name: weights[name] for name in names}
         still = {name: value for name, value in weights.items() if name not in moving}
-        found: Weights = vmap(grad(loss))(moving, still, images, answers)
+        axes = (self._axes(moving), self._axes(still), 0, 0)
+        found: Weights = vmap(grad(loss), in_dims=axes)(moving, still, images, answers)
         return found
 
     def logits(self, weights: Weights, given: Tensor, query: Tensor) -> Tensor:
         """Return logits [t, q, way] of queries [t, q, 3, s, s]; the support [t, n, …] may lend its statistics."""
-        n = given.shape[1]
+        n, axes = given.shape[1], (self._axes(weights), 0)
         if self.batch_norm != "inductive":
             self._prepare(0)
-            found: Tensor = vmap(self._forward)(weights, query)
+            found: Tensor = vmap(self._forward, in_dims=axes)(weights, query)
             return found
         self._prepare(n)
-        found = vmap(self._forward)(weights, torch.cat([given, query], dim=1))
+        found = vmap(self._forward, in_dims=axes)(weights, torch.cat([given, query], dim=1))
         return found[:, n:]
 
     def finish(self, episodes: Episodes, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -137,6 +139,14 @@ class GradientBased(Episodic):
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         self.eval()
+
+    def _axes(self, weights: Weights) -> dict[str, int | None]:
+        """Return where each weight has its axis of tasks; a network that is shared has none."""
+        shared = dict(self.chain.named_parameters())
+        return {
+            name: None if name in shared and value.ndim == shared[name].ndim else 0
+            for name, value in weights.items()
+        }
 
     def _prepare(self, given: int) -> None:
         """Let norms take the statistics of a task, and nothing else behave as in training."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from handful.adapt.episodic.episodes import Shape
-from handful.adapt.episodic.gradient import BIAS, HEAD, GradientBased, Weights, support_answers
+from handful.adapt.episodic.gradient import ALIKE, GradientBased, Weights, support_answers
 from handful.adapt.episodic.task_norm import BatchNorm
 from handful.adapt.network import Network
 
@@ -76,9 +76,9 @@ class Maml(GradientBased):
     def adapted(self, support: Tensor) -> Weights:
         """Return the weights of each task after the inner steps."""
         weights = self.beginning(*support.shape[:2])
-        names = (HEAD, BIAS) if self.anil else tuple(weights)
         images, answers = support.flatten(1, 2), support_answers(support)
-        for _ in range(self.inner_steps if self.training else self.test_steps):
+        for step in range(self.inner_steps if self.training else self.test_steps):
+            names = ALIKE if self.anil or step == 0 else tuple(weights)
             with torch.no_grad() if self.first_order else contextlib.nullcontext():
                 gradients = self.inner_gradients(weights, images, answers, names)
             moved = {name: weights[name] - self.inner_rate * gradients[name] for name in names}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from handful.adapt.episodic.episodes import Shape
-from handful.adapt.episodic.gradient import GradientBased, Weights, support_answers
+from handful.adapt.episodic.gradient import ALIKE, GradientBased, Weights, support_answers
 from handful.adapt.episodic.task_norm import BatchNorm
 from handful.adapt.network import Network
 
@@ -95,7 +95,9 @@ class Reptile(GradientBased):
             answers = support_answers(tasks[:, :, :1])
         way_back = self.head.new_zeros(())
         for name, parameter in (*self.chain.named_parameters(), ("head", self.head)):
-            mean = end[name].flatten(0, end[name].ndim - parameter.ndim - 1).mean(dim=0)
+            mean = end[name]
+            if mean.ndim > parameter.ndim:
+                mean = mean.flatten(0, mean.ndim - parameter.ndim - 1).mean(dim=0)
             way_back = way_back + ((parameter - mean).detach() * parameter).sum()
         loss = self.loss(scores, answers)
         hits = (scores.argmax(dim=2) == answers).float().mean()
@@ -118,14 +120,16 @@ class Reptile(GradientBased):
         every = torch.arange(len(images), device=images.device)[:, None]
         for step in range(steps):
             own = rows[:, step]
+            names = tuple(weights) if step else ALIKE
             gradients = self.inner_gradients(
-                weights, images[every, own], answers[every, own], tuple(weights)
+                weights, images[every, own], answers[every, own], names
             )
             for name, gradient in gradients.items():
                 move = gradient
                 if self.inner_optimizer == "adam":
                     second[name] = _DECAY * second[name] + (1 - _DECAY) * gradient.square()
-                    move = gradient / ((second[name] / (1 - _DECAY ** (step + 1))).sqrt() + _TINY)
+                    size = (second[name] / (1 - _DECAY ** (step + 1))).sqrt()
+                    move = gradient / (size + _TINY)
                 weights[name] = weights[name] - self.inner_rate * move
         return weights
 
