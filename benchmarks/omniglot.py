@@ -45,7 +45,7 @@ class Model:
     method: str
     tests: tuple[tuple[int, int], ...]  # way and shot
     steps: int  # of 28 CPU minutes on one core of an EPYC with AVX2
-    full_steps: int  # of the paper, MAML in smaller ones
+    full_steps: int  # of the paper
     way: int
     shot: int = 1
     query: int = 5
@@ -65,10 +65,10 @@ MODELS = {
     "matching": Model("matching", ((5, 1), (20, 1)), 2700, 100_000, way=60),
     "relation": Model("relation", ((5, 1), (20, 1)), 2700, 500_000, way=20, backbone="conv4_maps"),
     "maml, 1 shot": Model(
-        "maml", ((5, 1),), 6500, 160_000, way=5, backbone="conv4_strides", options=MAML
+        "maml", ((5, 1),), 3000, 40_000, way=5, backbone="conv4_strides", options=MAML
     ),
     "maml, 5 shots": Model(
-        "maml", ((5, 5),), 4000, 160_000, way=5, shot=5, backbone="conv4_strides", options=MAML
+        "maml", ((5, 5),), 1600, 40_000, way=5, shot=5, backbone="conv4_strides", options=MAML
     ),
     "reptile": Model(
         "reptile", ((5, 1),), 4000, 100_000, way=20, query=9, backbone="conv4_strides"

@@ -700,6 +700,7 @@ def server_points(page):
 
 def answer_by_keys(page, pixels):
     """Answer the screen rightly, by keys alone; a class that is not there yet is named."""
+    page.locator("figcaption.file, .tile").first.wait_for()
     if page.locator("figcaption.file").count():
         before = shown(page)
         order = page.locator(".choice .name").all_inner_texts()

@@ -14,8 +14,7 @@ _RECIPES = {
     "prototypical": _ADAM,
     "matching": _ADAM,
     "relation": _ADAM,
-    # of the same number of tasks, more and smaller steps lead further (validation classes of Omniglot)
-    "maml": replace(_ADAM, batch_size=4),
+    "maml": replace(_ADAM, batch_size=16),
     # its gradient is the way to where a task's own training led, which is gone in part
     "reptile": replace(_ADAM, batch_size=1, optimizer="sgd", rate=0.1, clip=None),
 }
