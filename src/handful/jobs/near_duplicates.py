@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -41,10 +42,7 @@ def find_near_duplicates(
     hashes = [image.hash for image in images]
     if set(hashes) - looked_at:
         proposed = [pair for pair in _proposed(work, hashes) if not looked_at.issuperset(pair)]
-        found = _confirmed(work, images, proposed, quiet)
-        with work.project.database.writing():
-            work.project.add_near_duplicates(found)
-            work.project.set_setting(key, sorted(looked_at | set(hashes)))
+        _confirm(work, images, proposed, key, sorted(looked_at | set(hashes)), quiet)
     here = set(hashes)
     return {pair for pair in work.project.near_duplicates() if here.issuperset(pair)}
 
@@ -108,11 +106,19 @@ def _same_picture(
     looked_at = {(a, b) for a, b in work.project.setting(key) or ()}
     proposed = [pair for pair in pairs if pair not in looked_at]
     if proposed:
-        found = _confirmed(work, images, proposed, quiet)
-        with work.project.database.writing():
-            work.project.add_near_duplicates(found)
-            work.project.set_setting(key, sorted(looked_at.union(proposed)))
+        _confirm(work, images, proposed, key, sorted(looked_at.union(proposed)), quiet)
     return set(pairs).intersection(work.project.near_duplicates())
+
+
+def _confirm(
+    work: Workspace, images: Sequence[Image], proposed: list[tuple[str, str]], key: str, looked_at: list[Any],
+    quiet: bool,
+) -> None:  # fmt: skip
+    """Keep the proposed pairs whose pixels agree, and under a key what was looked at, in one write."""
+    found = _confirmed(work, images, proposed, quiet)
+    with work.project.database.writing():
+        work.project.add_near_duplicates(found)
+        work.project.set_setting(key, looked_at)
 
 
 def _confirmed(

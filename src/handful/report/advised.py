@@ -42,6 +42,16 @@ class PlanFacts:
             return "no forecast"
         return f"{percent(accuracy.value)} ({interval(accuracy).removesuffix(' %')})"
 
+    @property
+    def evidence(self) -> str:
+        """What the accuracy rests on, in a sentence; empty where nothing is said."""
+        return sentence(shown(self.accuracy.how)) if self.accuracy.how else ""
+
+    @property
+    def why_not(self) -> str:
+        """Why it is ruled out, in a sentence."""
+        return sentence(shown(self.ruled_out))
+
 
 @dataclass(frozen=True)
 class AdviceFacts:
@@ -122,13 +132,11 @@ def plans_as_text(advice: dict[str, Any]) -> dict[str, Any]:
             "expected": plan.expected,
             "cost": plan.cost,
             "command": shown(plan.command),
-            "evidence": sentence(shown(plan.accuracy.how)) if plan.accuracy.how else "",
+            "evidence": plan.evidence,
         }
         for plan in facts.able
     ]
-    ruled_out = [
-        {"title": plan.title, "why": sentence(shown(plan.ruled_out))} for plan in facts.ruled_out
-    ]
+    ruled_out = [{"title": plan.title, "why": plan.why_not} for plan in facts.ruled_out]
     return {
         "sentence": shown(facts.sentence), "seen": list(facts.seen), "plans": able, "ruled_out": ruled_out,
     }  # fmt: skip
@@ -205,15 +213,13 @@ def _lines(place: int, plan: PlanFacts) -> list[RenderableType]:
         head,
         Padding(Text(shown(plan.command), "green"), (0, 0, 0, 3), expand=False),
     ]
-    if plan.accuracy.how:
-        lines.append(
-            Padding(Text(sentence(shown(plan.accuracy.how)), "dim"), (0, 0, 0, 3), expand=False)
-        )
+    if plan.evidence:
+        lines.append(Padding(Text(plan.evidence, "dim"), (0, 0, 0, 3), expand=False))
     return lines
 
 
 def _reasons(plans: tuple[PlanFacts, ...]) -> Table:
     table = Table.grid(padding=(0, 2))
     for plan in plans:
-        table.add_row(Text(f"   {plan.title}"), Text(sentence(shown(plan.ruled_out)), "dim"))
+        table.add_row(Text(f"   {plan.title}"), Text(plan.why_not, "dim"))
     return table
