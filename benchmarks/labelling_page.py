@@ -3,9 +3,10 @@
 A real Chromium opens the page that ``handful label`` serves. First on 20,000 small
 JPEG files: from a key to the next image painted, the server's answer to each label
 while models are trained beside it, and from Enter to the next page of 48 painted.
+The same labels without a browser show what of an answer's time is the server's.
 The vectors of these images are made up, since no network is measured here. Then a
-script labels clothing by keys alone, as a person who knows it would: 100 images as
-they come, then 100 and more on pages. Every key counts, arrows too.
+script labels five samples of clothing by keys alone, as a person who knows it would:
+100 images as they come, then 100 and more on pages. Every key counts, arrows too.
 
     HANDFUL_DATA=... python benchmarks/labelling_page.py
 
@@ -16,6 +17,7 @@ pages. Browser, server and training share the machine.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
@@ -29,17 +31,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
 from record import write
+from scipy import stats
 
 from handful.backbones import load_backbone
 from handful.embeddings import VectorStore
 from handful.project import Project
 
 N_IMAGES, N_CLASSES, N_KEYS, N_PAGES = 20_000, 10, 200, 12
-N_CLOTHING, BY_ONE, ON_PAGES = 1000, 100, 100
+N_CLOTHING, BY_ONE, ON_PAGES, N_SAMPLES = 1000, 100, 100, 5
 CHROMIUM = os.environ.get("HANDFUL_CHROMIUM", "/usr/bin/chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
@@ -60,7 +64,11 @@ MEASURE = """() => {
   }, true);
 }"""
 ANSWERS = """() => performance.getEntriesByType("resource")
-  .filter((entry) => entry.name.endsWith("/answers")).map((entry) => entry.duration)"""
+  .filter((entry) => entry.name.endsWith("/answers")).map((entry) => ({
+    all: entry.duration, before: entry.requestStart - entry.startTime,
+    server: entry.responseStart - entry.requestStart, after: entry.responseEnd - entry.responseStart,
+  }))"""
+SCREEN = ".tile, figcaption.file"
 
 
 def made_folder(folder: Path) -> None:
@@ -147,9 +155,9 @@ def speed(browser: Any, folder: Path) -> dict[str, Any]:
     classes = ",".join(map(str, range(N_CLASSES)))
     with served(folder, "--classes", classes) as address:
         page = opened(browser, address, 1600, 1100)
-        for view in (".tile", "figcaption.file"):  # to the grid and back: one by one for good
+        for _ in range(2):  # to the grid and back: one by one for good
             page.keyboard.press("g")
-            page.locator(view).first.wait_for()
+            page.locator(SCREEN).first.wait_for()
         page.evaluate(MEASURE)
         for _ in range(N_KEYS):
             name = on_screen(page)
@@ -163,25 +171,62 @@ def speed(browser: Any, folder: Path) -> dict[str, Any]:
         return {
             "key_to_paint_ms": spread([p["ms"] for p in singles]),
             "not_there_in_time": sum(not p["there"] for p in singles),
-            "answer_ms": spread(answers),
+            "answer_in_chromium_ms": {
+                part: spread([answer[part] for answer in answers]) for part in answers[0]
+            },
             "page_of_48_ms": spread([p["ms"] for p in grid]),
             "page_not_there_in_time": sum(not p["there"] for p in grid),
             "models_trained": state(page)["model"],
         }
 
 
+def answers_alone(folder: Path) -> dict[str, Any]:
+    """Label without a browser, which would take its share of the processor, and time the server."""
+    classes = ",".join(map(str, range(N_CLASSES)))
+    with served(folder, "--classes", classes) as address:
+        place = urlsplit(address)
+        client = http.client.HTTPConnection(place.netloc)
+
+        def call(way: str, said: dict[str, Any] | None = None) -> dict[str, Any]:
+            body = None if said is None else json.dumps(said)
+            client.request("GET" if said is None else "POST", place.path + way, body=body)
+            response = client.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
+            if response.status != 200:
+                raise RuntimeError(str(answer))
+            return answer
+
+        wait(lambda: call("state")["stage"] == "done")
+        asked = {"tab": "alone", "mode": "single", "n": 1, "is_new": False}
+        times = []
+        for number in range(N_KEYS):
+            (screen,) = call("next", asked)["screens"]
+            (item,) = screen["items"]
+            answer = {
+                "image": item["image"], "label": item["name"][0], "blind": item["blind"],
+                "kind": "audit" if screen["why"] == "audit" else "human",
+            }  # fmt: skip
+            begun = time.perf_counter()
+            call("answers", {"messages": [{"id": f"alone-{number}", "answers": [answer]}]})
+            times.append(1000 * (time.perf_counter() - begun))
+            time.sleep(0.15)
+        return {**spread(times), "models_trained": call("state")["model"]}
+
+
 def pages(page: Any) -> list[dict[str, Any]]:
     """Accept pages of 48 and return their paints."""
     page.keyboard.press("g")
-    page.locator(".tile").first.wait_for()
+    page.locator(SCREEN).first.wait_for()
     found: list[dict[str, Any]] = []
-    while len(found) < N_PAGES:
+    for _ in range(10 * N_PAGES):
         page.wait_for_timeout(1500)  # a look at the page
         page.evaluate("paints.length = 0")
         page.keyboard.press("Enter" if page.locator(".tile").count() else "1")
         page.wait_for_timeout(500)
         found += [p for p in page.evaluate("paints") if p["n"] == 48]
-    return found
+        if len(found) >= N_PAGES:
+            return found
+    raise TimeoutError("too few pages of 48: no class is sure enough")
 
 
 class Person:
@@ -245,12 +290,12 @@ class Person:
         wait(lambda: on_screen(self.page) not in ("", name))
 
 
-def annotator(browser: Any, folder: Path) -> dict[str, Any]:
+def annotator(browser: Any, folder: Path, seed: int) -> dict[str, Any]:
     """Label clothing by keys alone."""
     files = sorted((Path(os.environ["HANDFUL_DATA"]) / "clothing" / "train").rglob("*.jpg"))
     folder.mkdir()
     truth = {}
-    for number, file in enumerate(random.Random(0).sample(files, N_CLOTHING)):
+    for number, file in enumerate(random.Random(seed).sample(files, N_CLOTHING)):
         shutil.copy(file, folder / f"{number:04}.jpg")
         truth[f"{number:04}.jpg"] = file.parent.name
     with served(folder, "--classes", ",".join(sorted(set(truth.values())))) as address:
@@ -263,7 +308,7 @@ def annotator(browser: Any, folder: Path) -> dict[str, Any]:
         wait(lambda: state(page)["model_labels"] >= 0.8 * labelled)
         if page.locator("figcaption.file").count():
             page.keyboard.press("g")
-            page.locator(".tile").first.wait_for()
+            page.locator(SCREEN).first.wait_for()
         person.keys, on_pages = 0, 0
         while on_pages < ON_PAGES:
             on_pages += person.answer()
@@ -282,6 +327,16 @@ def annotator(browser: Any, folder: Path) -> dict[str, Any]:
     }
 
 
+def annotators(browser: Any, folder: Path) -> dict[str, Any]:
+    """Return what several samples of clothing took, and the mean of the keys an image."""
+    found = [annotator(browser, folder / f"clothing-{seed}", seed) for seed in range(N_SAMPLES)]
+    keys = np.array([one["keys_an_image_on_pages"] for one in found])
+    half = float(stats.t.ppf(0.975, len(keys) - 1) * keys.std(ddof=1) / len(keys) ** 0.5)
+    mean = {"mean": keys.mean(), "low": keys.mean() - half, "high": keys.mean() + half}
+    mean = {name: round(float(value), 3) for name, value in mean.items()}
+    return {"keys_an_image_on_pages": mean, "samples": found}
+
+
 def main() -> None:
     """Run both and write the figures."""
     from playwright.sync_api import sync_playwright
@@ -290,8 +345,10 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         large = Path(temporary) / "large"
         made_folder(large)
+        again = shutil.copytree(large, Path(temporary) / "again")
         figures = {"images": N_IMAGES, **speed(browser, large)}
-        figures["annotator"] = annotator(browser, Path(temporary) / "clothing")
+        figures["answer_without_browser_ms"] = answers_alone(again)
+        figures["annotators"] = annotators(browser, Path(temporary))
         browser.close()
     figures["load_average"] = [round(load, 1) for load in os.getloadavg()]
     claim = "key to paint ≤ 50 ms median, ≤ 100 ms p95; answer ≤ 20 ms p95; page ≤ 200 ms; ≤ 0.5 keys an image on pages"

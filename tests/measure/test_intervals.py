@@ -9,12 +9,20 @@ from handful.measure.intervals import (
     share,
     upper_bound,
     wilson_interval,
+    wilson_of_share,
 )
 
 
 def test_wilson_matches_published_example():
     low, high = wilson_interval(9, 10)
     assert (round(low, 3), round(high, 3)) == (0.596, 0.982)
+
+
+def test_wilson_holds_its_share_to_the_last_digit():
+    for share_ in (1 - 2**-53, 0.7 + 0.1 + 0.2, 0.1 + 0.2, 2**-60):
+        for n in np.random.default_rng(0).uniform(1, 500, 300):
+            low, high = wilson_of_share(share_, n)
+            assert low <= share_ <= high
 
 
 @pytest.mark.parametrize("n", [10, 50, 200])

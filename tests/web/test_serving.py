@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import pytest
 
 from handful.core import HandfulError
 from handful.web import run
-from handful.web.serving import _address, _names_of
+from handful.web.serving import _address, _listening, _names_of
 
 TOKEN = "a-token"
 
@@ -166,3 +167,28 @@ def test_names_of_a_host(host, names):
 def test_address():
     assert _address("::", 80, None) == "http://[::1]:80/"
     assert _address("0.0.0.0", 80, "t") == "http://127.0.0.1:80/?token=t"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_answer_does_not_wait_until_the_half_before_it_is_acknowledged(host):
+    async def is_sent_at_once() -> bool:
+        there = asyncio.get_running_loop().create_future()
+
+        async def took(_, writer):
+            taken = writer.get_extra_info("socket")
+            there.set_result(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with _listening(host, 0) as listener:
+            server = await asyncio.start_server(took, sock=listener)
+            _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            async with server:
+                found = await asyncio.wait_for(there, 5)
+            writer.close()
+        return bool(found)
+
+    try:
+        assert asyncio.run(is_sent_at_once())
+    except HandfulError:
+        assert host == "::1"
+        pytest.skip("this machine has no IPv6")

@@ -58,8 +58,24 @@ def wilson_interval(
     (0.596, 0.982)
     """
     _check_counts(n_correct, n_samples, confidence)
+    return wilson_of_share(n_correct / n_samples, n_samples, confidence=confidence)
+
+
+def wilson_of_share(
+    share: float, n_samples: float, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the Wilson score interval of a share that was not counted; it always holds the share.
+
+    See `wilson_interval`. A share times a number of images, divided by it again, may be
+    another float.
+
+    Examples
+    --------
+    >>> wilson_of_share(1 - 2**-53, 72.99)[1] >= 1 - 2**-53
+    True
+    """
+    _check_counts(share * n_samples, n_samples, confidence)
     z = normal_quantile(confidence)
-    share = n_correct / n_samples
     middle = (share + z * z / (2 * n_samples)) / (1 + z * z / n_samples)
     spread = share * (1 - share) / n_samples + z * z / (4 * n_samples * n_samples)
     half = z * math.sqrt(spread) / (1 + z * z / n_samples)

@@ -10,7 +10,7 @@ import numpy as np
 
 from handful.core import Array, Estimate, Float64, Int, MeasureError, did_you_mean, listed, stream
 from handful.measure.calibration import ReliabilityBin, calibration_error, reliability
-from handful.measure.intervals import share, wilson_interval
+from handful.measure.intervals import share, wilson_of_share
 
 N_RESAMPLES = 500
 
@@ -231,7 +231,7 @@ def weighted_interval(hits: Float64, n: Float64, weights: Float64) -> tuple[floa
     shrunk = (hits + 2 * pooled) / (n + 2)
     variance = float(np.sum(weights**2 * shrunk * (1 - shrunk) / n))
     n_effective = min(pooled * (1 - pooled) / variance, float(n.sum()))
-    return wilson_interval(value * n_effective, n_effective)
+    return wilson_of_share(value, n_effective)
 
 
 def macro_f1(
@@ -268,8 +268,7 @@ def wilson_at_spread(value: float, spread: float, n_samples: int) -> tuple[float
     """
     pooled = (value * n_samples + 1) / (n_samples + 2)
     n_effective = min(pooled * (1 - pooled) / max(spread**2, 1e-12), float(n_samples))
-    low, high = wilson_interval(value * n_effective, n_effective)
-    return min(low, value), max(high, value)
+    return wilson_of_share(value, n_effective)
 
 
 def _f1(counts: Int) -> Float64:

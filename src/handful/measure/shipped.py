@@ -54,7 +54,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from handful.core import Array, Bool, Estimate, Float64, Int
-from handful.measure.intervals import wilson_interval
+from handful.measure.intervals import wilson_of_share
 
 DRAW = 0.09
 """Variance of the accuracy between models of equal draws, over the binomial variance."""
@@ -191,7 +191,7 @@ def _carried(
     spread = _spread(value, n)
     variance += (spread * rise_error) ** 2 + choice_error**2
     effective = min(spread / variance, float(n))
-    low, high = wilson_interval(value * effective, effective)
+    low, high = wilson_of_share(value, effective)
     return Estimate(value, low, high, n, what, _words(trial, how, effective, known))
 
 

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
@@ -23,6 +24,7 @@ from handful.web.predictor import Predictor
 
 _LAST_PORT = 65_535
 _HERE = "127.0.0.1"
+_TURN = 0.0005  # seconds until Python asks a busy thread to let another run; 0.005 by default
 
 
 def run(
@@ -104,7 +106,8 @@ def run_labelling(
         If the port cannot be opened.
     """
     app = create_labelling_app(labeller, tokens)
-    with _free_or(last_port) if port is None else _listening(_HERE, port) as listener:
+    found = _free_or(last_port) if port is None else _listening(_HERE, port)
+    with found as listener, _short_turns():
         taken = listener.getsockname()[1]
         addresses = {who: f"http://{_HERE}:{taken}/{key}/" for key, who in tokens.items()}
         _serve(app, listener, 5, lambda: started and started(taken, addresses))
@@ -156,12 +159,15 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         if not 0 <= port <= _LAST_PORT:
             raise OSError(f"there is no such port, the last one is {_LAST_PORT}")
-        return socket.create_server((host, port), family=family, backlog=2048)
+        made = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise HandfulError(
             f"Cannot listen on {host!r} port {port}: {error.strerror or error}. "
             "Choose another port, or 0 for any that is free."
         ) from error
+    # named as TCP, for asyncio to send small answers at once: without that, the second half of
+    # one waits up to 40 ms until the client acknowledged the first
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
 
 
 @contextlib.contextmanager
@@ -184,6 +190,17 @@ def _stopping(server: uvicorn.Server) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let no thread hold the interpreter for long: models are trained beside a person's labels."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _address(host: str, port: int, token: str | None) -> str:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,6 +132,48 @@ def test_it_trains_after_some_labels_or_some_seconds(opened, ann, wait, monkeypa
     monkeypatch.setattr(session, "AFTER", 0.0)
     ann.label(1)
     wait(lambda: opened.queue.model.number >= 2)
+
+
+def test_a_training_that_fails_does_not_end_all_training(opened, ann, wait, monkeypatch, caplog):
+    from handful.jobs.labelling import session
+
+    def broken(*_):
+        raise ValueError("not foreseen")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "train", broken)
+        ann.label(12)
+        wait(lambda: "could not be trained" in caplog.text)
+    ann.label(12)
+    wait(lambda: opened.queue.model.number >= 1)
+
+
+def test_threads_that_look_never_meet_one_that_writes(opened, ann):
+    before, ends = sys.getswitchinterval(), threading.Event()
+
+    def look(call):
+        while not ends.is_set():
+            call()
+
+    calls = [
+        lambda: opened.state("Ann"),
+        opened.review,
+        lambda: opened.screens("Bob", "other", "grid", 1, is_new=True),
+        lambda: opened.queue.free_rows(),
+        lambda: opened.last("Ann"),
+        lambda: opened.queue.lost("gone"),
+    ]
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(calls)) as threads:
+            looking = [threads.submit(look, call) for call in calls]
+            try:
+                ann.label(20)
+            finally:
+                ends.set()
+            assert [done.result() for done in looking] == [None] * len(calls)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_one_class_is_no_model_yet(opened, ann, wait):

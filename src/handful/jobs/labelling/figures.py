@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,24 +24,26 @@ _WHAT = "accuracy on the images of this folder"
 
 @dataclass
 class Pace:
-    """Labels a minute, of the last ten minutes."""
+    """Labels a minute, of the last ten minutes; one thread counts, others may look."""
 
-    times: deque[tuple[float, int]] = field(default_factory=deque)
+    times: tuple[tuple[float, int], ...] = ()
 
     def add(self, n: int) -> None:
         """Count ``n`` labels now."""
-        self.times.append((time.monotonic(), n))
+        self.times = (*self._recent(), (time.monotonic(), n))
 
     def a_minute(self) -> float | None:
         """Return the pace, None while there is too little to tell."""
-        now = time.monotonic()
-        while self.times and self.times[0][0] < now - _WINDOW:
-            self.times.popleft()
-        if len(self.times) < 2:
+        times = self._recent()
+        if len(times) < 2:
             return None
-        minutes = (self.times[-1][0] - self.times[0][0]) / 60
-        labels = sum(n for _, n in self.times) - self.times[0][1]
+        minutes = (times[-1][0] - times[0][0]) / 60
+        labels = sum(n for _, n in times[1:])
         return labels / max(minutes, 1 / 600)
+
+    def _recent(self) -> list[tuple[float, int]]:
+        since = time.monotonic() - _WINDOW
+        return [one for one in self.times if one[0] >= since]
 
 
 @dataclass

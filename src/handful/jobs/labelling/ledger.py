@@ -65,6 +65,16 @@ class Ledger:
         said = self.current.get(image)
         return said is not None and is_answer(said)
 
+    def settled(self) -> list[str]:
+        """Return the images that nobody need look at again."""
+        with self.lock:
+            return [image for image, said in self.current.items() if is_answer(said)]
+
+    def unsure(self) -> list[str]:
+        """Return the images that somebody was unsure of."""
+        with self.lock:
+            return [image for image, said in self.current.items() if said.kind == "unsure"]
+
     def label(self, image: str) -> str | None:
         """Return the class of an image."""
         said = self.current.get(image)

@@ -98,6 +98,11 @@ class Queue:
         with self.lock:
             self._excess = 0.7 * self._excess + 0.3 * float(expected - right)
 
+    def lost(self, image: str) -> None:
+        """Ask no more for an image that cannot be shown."""
+        with self.lock:
+            self.missing.add(image)
+
     def leased(self) -> Int:
         """Return the rows that are on a screen."""
         with self.lock:
@@ -192,7 +197,10 @@ class Queue:
         )
 
     def _free(self) -> Bool:
-        return np.fromiter(map(self._is_free, range(len(self.pool))), np.bool_, len(self.pool))
+        taken = [*self._leases, *self.missing, *self.ledger.settled()]
+        free = np.ones(len(self.pool), np.bool_)
+        free[[self.pool.row[image] for image in taken if image in self.pool.row]] = False
+        return free
 
     def _screen(self, annotator: str, turn: _Turn, mode: Mode, tiles: int) -> dict[str, Any] | None:
         rest: tuple[Callable[[], dict[str, Any] | None], ...] = (
@@ -210,8 +218,7 @@ class Queue:
         """Return an image drawn uniformly from those set apart, to be answered blind."""
         if not is_due and turn.audits_due < 1:
             return None
-        rows = np.flatnonzero(self.pool.is_reserved)
-        rows = rows[[self._is_free(int(row)) for row in rows]] if len(rows) else rows
+        rows = np.flatnonzero(self._free() & self.pool.is_reserved)
         if not len(rows):
             return None
         turn.audits_due = max(0.0, turn.audits_due - 1)
@@ -320,9 +327,9 @@ class Queue:
 
     def _unsure(self) -> dict[str, Any] | None:
         """Return an image that somebody was unsure of: these come last."""
-        for image, said in self.ledger.current.items():
+        for image in self.ledger.unsure():
             row = self.pool.row.get(image)
-            if said.kind == "unsure" and row is not None and image not in self._leases:
+            if row is not None and image not in self._leases:
                 return self._single(row, "unsure")
         return None
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -33,6 +33,7 @@ from handful.project import Project
 EVERY, AFTER = 10, 15.0  # labels, and seconds, until the model is fitted again
 _SETTING = "label_page"  # tokens and port, so that an open tab finds a restarted server
 _CURVE = "label_curve"
+_LOG = logging.getLogger(__name__)
 
 
 class Labelling:
@@ -315,7 +316,7 @@ class Labelling:
         try:
             return self._pictures.get(found, side, self._gathering.white)
         except (FileNotFoundError, HandfulError):
-            self.queue.missing.add(image)
+            self.queue.lost(image)
             raise
 
     def export(self) -> None:
@@ -350,9 +351,11 @@ class Labelling:
                     self._train(pool)
             except HandfulError as error:
                 self._gathering.message = str(error)
-            except sqlite3.ProgrammingError:  # the project was closed under the last training
-                if not self._is_stopping.is_set():
-                    raise
+            except Exception:
+                if self._is_stopping.is_set():  # the project was closed under the last training
+                    return
+                _LOG.exception("The page's model could not be trained; more labels try again.")
+                self._trained_at = (self.ledger.changes, len(pool), time.monotonic())
 
     def _is_due(self, pool: Pool) -> bool:
         changes, rows, when = self._trained_at
