@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from handful.backbones import load_backbone, load_clip_text
-from handful.core import BackboneError
+from handful.core import BackboneError, MissingExtraError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 open_clip = pytest.importorskip("open_clip", reason="needs the extra 'clip'")
@@ -144,15 +145,22 @@ def test_another_size_and_long_texts_are_refused(saved: Saver) -> None:
         load_clip_text(str(folder)).embed_text(["word " * 30])
 
 
-def test_a_tokenizer_that_is_named_is_read_beside_the_weights(saved: Saver) -> None:
-    tokenizers = pytest.importorskip("tokenizers")
-    transformers = pytest.importorskip("transformers")
+def test_a_tokenizer_that_is_named_is_read_beside_the_weights(
+    saved: Saver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tokenizers
+    import transformers
+
     text = {
         **TEXT,
         "hf_tokenizer_name": "nobody/nothing",
         "tokenizer_kwargs": {"clean": "canonicalize"},
     }
     folder = saved({**SIGLIP, "text_cfg": {**SIGLIP["text_cfg"], **text}}, SQUASH)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "transformers", None)
+        with pytest.raises(MissingExtraError, match=r"'transformers'.*handful\[clip\]"):
+            load_clip_text(str(folder))
     with pytest.raises(
         BackboneError, match=r"tokenizer 'nobody/nothing'.*tokenizer.json beside the weights"
     ):

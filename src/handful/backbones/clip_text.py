@@ -10,7 +10,7 @@ import numpy as np
 
 from handful.backbones.clip import clip_module
 from handful.backbones.clip_files import ClipFiles, find_clip, open_clip
-from handful.core import BackboneError, Float32
+from handful.core import BackboneError, Float32, MissingExtraError
 
 _BLOCK = 64  # texts encoded at once
 
@@ -103,7 +103,11 @@ class ClipTokenizer:
                 tokenizer_mode=config.get("tokenizer_mode"), **own,
                 local_files_only=is_beside or not files.may_download,
             )  # fmt: skip
-        except Exception as error:  # transformers raises types of its own, or is missing
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"The tokenizer of {files.name!r}", "transformers", "clip"
+            ) from error
+        except Exception as error:  # transformers raises types of its own
             raise BackboneError(
                 f"The tokenizer {named!r} of {files.name!r} cannot be loaded: {str(error).splitlines()[0]} Put its "
                 "tokenizer.json beside the weights, or allow a download with --download."
