@@ -54,21 +54,34 @@ class Model:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-MAML = {
-    "inner_steps": 2,
-    "first_order": True,
-    "batch_norm": "transductive",
-}  # as the paper's code normalises
+MAML: dict[str, Any] = {  # one step, as in the paper; statistics of all queries, as in its code
+    "options": {"inner_steps": 1, "inner_rate": 12.0, "batch_norm": "transductive"},
+    "more": {"tasks": 1, "rate": 5e-3},
+}
+FIRST_ORDER = {"inner_steps": 2, "first_order": True, "batch_norm": "transductive"}
 MODELS = {
     "prototypical, 1 shot": Model("prototypical", ((5, 1), (20, 1)), 3000, 20_000, way=60),
     "prototypical, 5 shots": Model("prototypical", ((5, 5), (20, 5)), 1800, 20_000, way=60, shot=5),
     "matching": Model("matching", ((5, 1), (20, 1)), 2700, 100_000, way=60),
     "relation": Model("relation", ((5, 1), (20, 1)), 2700, 500_000, way=20, backbone="conv4_maps"),
     "maml, 1 shot": Model(
-        "maml", ((5, 1),), 3000, 40_000, way=5, backbone="conv4_strides", options=MAML
+        "maml", ((5, 1),), 10_000, 40_000, way=20, backbone="conv4_strides", **MAML
     ),
     "maml, 5 shots": Model(
-        "maml", ((5, 5),), 1600, 40_000, way=5, shot=5, backbone="conv4_strides", options=MAML
+        "maml", ((5, 5),), 6_000, 40_000, way=20, shot=5, backbone="conv4_strides", **MAML
+    ),
+    "maml, 1 shot, first order": Model(
+        "maml", ((5, 1),), 1800, 40_000, way=5, backbone="conv4_strides", options=FIRST_ORDER
+    ),
+    "maml, 5 shots, first order": Model(
+        "maml",
+        ((5, 5),),
+        1600,
+        40_000,
+        way=5,
+        shot=5,
+        backbone="conv4_strides",
+        options=FIRST_ORDER,
     ),
     "reptile": Model(
         "reptile", ((5, 1),), 4000, 100_000, way=20, query=9, backbone="conv4_strides"

@@ -37,7 +37,7 @@ from handful.adapt import (
 from handful.core import Estimate, stream
 from handful.images import Preprocess, decode
 from handful.jobs import BackboneChoice, EpisodicTraining, adapt_on_tasks
-from handful.measure import Tasks, over_tasks, sample_episodes
+from handful.measure import Tasks, difference_over_tasks, over_tasks, sample_episodes
 
 SIZE, QUERY = 64, 15
 WAY = {"omniglot": 5, "eurosat": 3}
@@ -125,6 +125,13 @@ def main() -> None:
     key = f"{asked.tasks} tasks, {asked.steps} steps, {asked.train}"
     found = json.loads(path.read_text()) if path.is_file() else {}
     table = found["table"] if found.get("key") == key else {}
+    gains: dict[str, Any] = {}
+
+    def keep() -> None:
+        figures = {"key": key, "size": SIZE, "training": run.facts["recipe"], "table": table}
+        figures["gain_of_f_after_m"] = gains
+        write(name, figures, claim=(__doc__ or "").splitlines()[0], script="pmf")
+
     for shot in (1, 5):
         tasks = sample_episodes(labels, way, shot, QUERY, asked.tasks, 0)
         for title, network in networks.items():
@@ -132,15 +139,16 @@ def main() -> None:
                 cell = f"{title}{more}, {way}w{shot}s"
                 if cell not in table:
                     table[cell] = row(network, episodes, tasks, how)
-                    write(name, {"key": key, "size": SIZE, "training": run.facts["recipe"], "table": table},
-                          claim=(__doc__ or "").splitlines()[0], script="pmf")  # fmt: skip
+                    keep()
                 mean = Estimate.from_dict(table[cell]["accuracy"]).percent
                 print(
                     f"{cell:16} {mean:24} {table[cell]['cpu_seconds_a_task']} s a task {table[cell]['rates']}",
                     flush=True,
                 )
         both = [np.array(table[f"P>M{more}, {way}w{shot}s"]["hits"]) for more in ("", ">F")]
-        gain = over_tasks(both[1] - both[0], "gain of F after M", f"{len(tasks)} tasks")
+        gain = difference_over_tasks(both[1], both[0], "gain of F after M")
+        gains[f"{way}w{shot}s"] = {**gain.as_dict(), "holds": gain.high >= 0}
+        keep()
         print(
             f"  F after M gains {100 * gain.value:+.2f} points ({100 * gain.low:+.2f} to {100 * gain.high:+.2f})"
         )

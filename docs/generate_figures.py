@@ -224,8 +224,7 @@ def omniglot(figures: dict[str, Any]) -> str:
         for test in row["tests"].values():
             found, again = test["accuracy"], test["common_re_run"]
             task = found["how"].split(", ")
-            value, low, high = (f"{100 * found[key]:.1f}" for key in ("value", "low", "high"))
-            cells = [model, f"{task[1]} {task[2]}", f"{value} ({low}–{high})", f"{test['paper']:.1f}",
+            cells = [model, f"{task[1]} {task[2]}", _percent(found), f"{test['paper']:.1f}",
                      "–" if again is None else f"{again:.1f}", f"{row['steps']:,}",
                      f"{row['cpu_seconds_of_this_call'] / 60:.0f}"]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
@@ -235,6 +234,33 @@ def omniglot(figures: dict[str, Any]) -> str:
         "over tasks. The papers train many times as long; common re-runs are collected from independent code."
     )]  # fmt: skip
     return "\n".join(lines)
+
+
+def pmf(figures: dict[str, Any]) -> str:
+    """Return what each stage of P>M>F adds."""
+    table, gains = figures["table"], figures["gain_of_f_after_m"]
+    stages = ("P", "P>F", "P>M", "P>M>F")
+    lines = [
+        f"| task | {' | '.join(stages)} | F after M, points | seconds a task, P>M and P>M>F |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for task, gain in gains.items():
+        rows = [table[f"{stage}, {task}"] for stage in stages]
+        shares = [_percent(row["accuracy"]) for row in rows]
+        points = (
+            f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
+        )
+        seconds = f"{rows[2]['cpu_seconds_a_task']:.1f} and {rows[3]['cpu_seconds_a_task']:.1f}"
+        way, shot = task.rstrip("s").split("w")
+        cells = [f"{way}-way {shot}-shot", *shares, points, seconds]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _percent(found: dict[str, Any]) -> str:
+    """Return an accuracy with its interval in percent."""
+    value, low, high = (f"{100 * found[key]:.1f}" for key in ("value", "low", "high"))
+    return f"{value} ({low}–{high})"
 
 
 def episodic_steps(figures: dict[str, Any]) -> str:
@@ -605,6 +631,8 @@ _FIGURES: dict[str, Callable[[dict[str, Any]], str]] = {
     "interval_coverage": interval_coverage,
     "omniglot": omniglot,
     "episodic_steps": episodic_steps,
+    "pmf_eurosat": pmf,
+    "pmf_omniglot": pmf,
     "prefix": prefix,
     "scale": scale,
     "selfsupervised": selfsupervised,

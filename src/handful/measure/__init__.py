@@ -7,7 +7,7 @@ from handful.measure.auto_label import AutoLabels, auto_labels
 from handful.measure.before_after import BeforeAfter, before_after
 from handful.measure.calibration import ReliabilityBin
 from handful.measure.confidence_sequence import confidence_sequence
-from handful.measure.episode_figures import Quartile, over_tasks
+from handful.measure.episode_figures import Quartile, difference_over_tasks, over_tasks
 from handful.measure.episodes import Realism, sample_episodes
 from handful.measure.few_shot import EpisodeFigures, EpisodeReport, evaluate_episodes
 from handful.measure.folds import Fold
@@ -56,6 +56,7 @@ __all__ = [
     "clopper_pearson",
     "confidence_sequence",
     "dawid_skene",
+    "difference_over_tasks",
     "evaluate_episodes",
     "forecast_accuracy",
     "gain_of_labels",

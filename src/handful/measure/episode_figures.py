@@ -81,7 +81,20 @@ def on_other_images(hits: Float32, shared: SharedImages, how: str) -> tuple[Esti
 
 
 def difference_over_tasks(ours: Float64, theirs: Float64, what: str) -> Estimate:
-    """Return the mean difference of two methods on the same tasks, with its interval over tasks."""
+    """Return the mean difference of two methods on the same tasks, with Student's interval over tasks.
+
+    Parameters
+    ----------
+    ours, theirs : ndarray of shape (n_tasks,), float64
+        A share a task; a task where one is NaN is left out.
+    what : str
+        What the difference is of.
+
+    Examples
+    --------
+    >>> print(difference_over_tasks(np.array([0.5, 0.7, 0.7]), np.array([0.5, 0.6, 0.7]), "gain").value)
+    0.0333...
+    """
     differences = ours - theirs
     differences = differences[~np.isnan(differences)]
     how = f"paired over {len(differences)} tasks"
