@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--budget", default="15epochs")
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--name", help="of the result; distil-SET by default")
+    parser.add_argument("--name", help="of the result; distil_SET by default")
     asked = parser.parse_args()
     images, end = folder_of(asked), time.monotonic() + 60 * asked.minutes
     teacher = asked.folder / f"{images.name}.handful"
@@ -94,7 +94,7 @@ def main() -> None:
     figures["settings"] = {key: str(value) for key, value in vars(asked).items() if key != "folder"}
     claim = "within 3 points of the teacher with a quarter of its weights, 4 times as fast"
     path = record.write(
-        asked.name or f"distil-{asked.set.partition('/')[0]}",
+        asked.name or f"distil_{asked.set.partition('/')[0]}",
         figures,
         seed=asked.seed,
         claim=claim,

@@ -263,6 +263,18 @@ def _percent(found: dict[str, Any]) -> str:
     return f"{value} ({low}–{high})"
 
 
+def distil(figures: dict[str, Any]) -> str:
+    """Return what a small student reached."""
+    how, steps = figures["settings"], figures["recipe"]["steps"]
+    learnt = figures["unlabelled"]["learnt"]
+    return (
+        f"EuroSAT, {how['labels']} labels a class, a student of {how['size']} pixels ({how['student']}) that learnt in "
+        f"{steps:,} steps from {learnt:,} unlabelled images and the labelled ones, a linear probe as teacher: "
+        f"{figures['sentence']} "
+        "(`benchmarks/distil.py`)"
+    )
+
+
 def episodic_steps(figures: dict[str, Any]) -> str:
     """Return what a training step costs."""
 
@@ -620,6 +632,7 @@ _FIGURES: dict[str, Callable[[dict[str, Any]], str]] = {
     "active_testing": active_testing,
     "continued": continued,
     "decode": decode,
+    "distil_eurosat": distil,
     "eurosat_usb": eurosat_usb,
     "embedding": sizing,
     "episodes_forecast": episodes_forecast,
