@@ -34,9 +34,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from active_curves import interval
 from PIL import Image
 from record import write
-from scipy import stats
 
 from handful.backbones import load_backbone
 from handful.embeddings import VectorStore
@@ -150,14 +150,19 @@ def opened(browser: Any, address: str, width: int, height: int) -> Any:
     return page
 
 
+def switch(page: Any) -> None:
+    """Go to the other mode and wait for its first screen, which may be a single image in both."""
+    page.keyboard.press("g")
+    page.locator(SCREEN).first.wait_for()
+
+
 def speed(browser: Any, folder: Path) -> dict[str, Any]:
     """Measure the large folder."""
     classes = ",".join(map(str, range(N_CLASSES)))
     with served(folder, "--classes", classes) as address:
         page = opened(browser, address, 1600, 1100)
         for _ in range(2):  # to the grid and back: one by one for good
-            page.keyboard.press("g")
-            page.locator(SCREEN).first.wait_for()
+            switch(page)
         page.evaluate(MEASURE)
         for _ in range(N_KEYS):
             name = on_screen(page)
@@ -215,8 +220,7 @@ def answers_alone(folder: Path) -> dict[str, Any]:
 
 def pages(page: Any) -> list[dict[str, Any]]:
     """Accept pages of 48 and return their paints."""
-    page.keyboard.press("g")
-    page.locator(SCREEN).first.wait_for()
+    switch(page)
     found: list[dict[str, Any]] = []
     for _ in range(10 * N_PAGES):
         page.wait_for_timeout(1500)  # a look at the page
@@ -307,8 +311,7 @@ def annotator(browser: Any, folder: Path, seed: int) -> dict[str, Any]:
         first = {"labels": labelled, "keys": person.keys}
         wait(lambda: state(page)["model_labels"] >= 0.8 * labelled)
         if page.locator("figcaption.file").count():
-            page.keyboard.press("g")
-            page.locator(SCREEN).first.wait_for()
+            switch(page)
         person.keys, on_pages = 0, 0
         while on_pages < ON_PAGES:
             on_pages += person.answer()
@@ -331,10 +334,7 @@ def annotators(browser: Any, folder: Path) -> dict[str, Any]:
     """Return what several samples of clothing took, and the mean of the keys an image."""
     found = [annotator(browser, folder / f"clothing-{seed}", seed) for seed in range(N_SAMPLES)]
     keys = np.array([one["keys_an_image_on_pages"] for one in found])
-    half = float(stats.t.ppf(0.975, len(keys) - 1) * keys.std(ddof=1) / len(keys) ** 0.5)
-    mean = {"mean": keys.mean(), "low": keys.mean() - half, "high": keys.mean() + half}
-    mean = {name: round(float(value), 3) for name, value in mean.items()}
-    return {"keys_an_image_on_pages": mean, "samples": found}
+    return {"keys_an_image_on_pages": interval(keys), "samples": found}
 
 
 def main() -> None:

@@ -224,7 +224,7 @@ def omniglot(figures: dict[str, Any]) -> str:
         for test in row["tests"].values():
             found, again = test["accuracy"], test["common_re_run"]
             task = found["how"].split(", ")
-            cells = [model, f"{task[1]} {task[2]}", _percent(found), f"{test['paper']:.1f}",
+            cells = [model, f"{task[1]} {task[2]}", _share(found), f"{test['paper']:.1f}",
                      "–" if again is None else f"{again:.1f}", f"{row['steps']:,}",
                      f"{row['cpu_seconds_of_this_call'] / 60:.0f}"]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
@@ -246,7 +246,7 @@ def pmf(figures: dict[str, Any]) -> str:
     ]
     for task, gain in gains.items():
         rows = [table[f"{stage}, {task}"] for stage in stages]
-        shares = [_percent(row["accuracy"]) for row in rows]
+        shares = [_share(row["accuracy"]) for row in rows]
         points = (
             f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
         )
@@ -255,12 +255,6 @@ def pmf(figures: dict[str, Any]) -> str:
         cells = [f"{way}-way {shot}-shot", *shares, points, seconds]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _percent(found: dict[str, Any]) -> str:
-    """Return an accuracy with its interval in percent."""
-    value, low, high = (f"{100 * found[key]:.1f}" for key in ("value", "low", "high"))
-    return f"{value} ({low}–{high})"
 
 
 def distil(figures: dict[str, Any]) -> str:

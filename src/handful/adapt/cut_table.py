@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from handful.core import Array, Estimate, Int
-from handful.measure import paired_interval, wilson_interval
+from handful.measure import paired_interval, wilson_of_share
 
 TRANSFER, RETRAINED = "AnB", "AnB+"  # Yosinski's names; A is the pretrained network
 SELF, SELF_RETRAINED = "BnB", "BnB+"
@@ -109,10 +109,10 @@ class _Table:
 
     def accuracy(self, cell: tuple[str, int]) -> Estimate:
         means = self.per_image(self.hits[cell])
-        low, high = wilson_interval(float(means.sum()), len(means))
         value = float(means.mean())
+        low, high = wilson_of_share(value, len(means))
         how = f"mean of {len(self.tests)} runs, Wilson interval of the distinct images"
-        return Estimate(value, min(low, value), max(high, value), len(means), "accuracy", how)
+        return Estimate(value, low, high, len(means), "accuracy", how)
 
     def difference(self, cell: tuple[str, int], other: tuple[str, int], *, of: int = 1) -> Estimate:
         """Return the paired difference, its interval widened for the best ``of`` several (Bonferroni)."""

@@ -11,7 +11,13 @@ from handful.measure.episode_figures import Quartile, difference_over_tasks, ove
 from handful.measure.episodes import Realism, sample_episodes
 from handful.measure.few_shot import EpisodeFigures, EpisodeReport, evaluate_episodes
 from handful.measure.folds import Fold
-from handful.measure.intervals import clopper_pearson, paired_interval, share, wilson_interval
+from handful.measure.intervals import (
+    clopper_pearson,
+    paired_interval,
+    share,
+    wilson_interval,
+    wilson_of_share,
+)
 from handful.measure.label_errors import LabelErrors, label_errors
 from handful.measure.learning_curve import (
     CurvePoint,
@@ -78,4 +84,5 @@ __all__ = [
     "untested_forecast",
     "validate",
     "wilson_interval",
+    "wilson_of_share",
 ]

@@ -162,7 +162,7 @@ class Queue:
         """Return a page of the images most like one; ``title`` is the class it proposes."""
         with self.lock:
             row = self.pool.row.get(image)
-            free = np.flatnonzero(self._free() & ~self.pool.is_reserved)
+            free = self.free_rows()
             if row is None or not len(free):
                 return None
             rows = np.union1d(free, [row])
@@ -264,8 +264,10 @@ class Queue:
         counts, pages = self.ledger.counts(), []
         few = self.model.n_labels < _FEWEST_LABELS * len(self.model.classes)
         least = 1.0 if few else _PURITY + max(0.0, self._excess)
+        free = self._free() & ~self.pool.is_reserved
         for code, name in enumerate(self.model.classes):
-            rows = self._first_free(self._order[name], tiles)
+            order = self._order[name]
+            rows = order[free[order]][:tiles]
             purity = np.cumsum(proba[rows, code]) / np.arange(1, len(rows) + 1)
             n = int((purity >= least).sum())
             if len(rows) and (n >= FEWEST or takes_fewer):
@@ -275,21 +277,12 @@ class Queue:
         _, _, name, rows = min(pages, key=lambda page: page[:3])
         return self._page(name, rows, "")
 
-    def _first_free(self, rows: Int, n: int) -> Int:
-        found: list[int] = []
-        for row in rows:
-            if not self.pool.is_reserved[row] and self._is_free(int(row)):
-                found.append(int(row))
-                if len(found) == n:
-                    break
-        return np.array(found, np.int64)
-
     def _cluster(self, tiles: int) -> dict[str, Any] | None:
         """Return a typical image and those most like it, while there is no model to name them."""
         row = self._pop_plan()
         if row is None:
             return None
-        free = np.flatnonzero(self._free() & ~self.pool.is_reserved)
+        free = self.free_rows()
         picks = more_like_these(
             examples=np.searchsorted(free, [row]), X=self.pool.space[free],
             n=min(tiles, FEWEST) - 1,
@@ -318,7 +311,7 @@ class Queue:
 
     def _drawn(self, turn: _Turn) -> dict[str, Any] | None:
         """Return an image drawn uniformly: the plan is used up and the next not there yet."""
-        rows = np.flatnonzero(self._free() & ~self.pool.is_reserved)
+        rows = self.free_rows()
         if not len(rows):
             return None
         turn.singles += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -351,9 +352,9 @@ class Labelling:
                     self._train(pool)
             except HandfulError as error:
                 self._gathering.message = str(error)
-            except Exception:
-                if self._is_stopping.is_set():  # the project was closed under the last training
-                    return
+            except Exception as error:
+                if self._is_stopping.is_set() and isinstance(error, sqlite3.ProgrammingError):
+                    return  # the project was closed under the last training
                 _LOG.exception("The page's model could not be trained; more labels try again.")
                 self._trained_at = (self.ledger.changes, len(pool), time.monotonic())
 
