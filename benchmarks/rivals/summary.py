@@ -156,12 +156,12 @@ def fastai(figures: dict[str, Any]) -> Iterator[Row]:
                 f"{100 * right[name][:n].mean():.1f}", f"{100 * right[other][:n].mean():.1f}",
                 who(gap.mean() - half, gap.mean() + half, 0), "rivals_fine_tuning",
             )  # fmt: skip
-        for place, what in enumerate(("CPU seconds", "MB")):
-            ours, cost_of = cost["handful"][place], cost[other][place]
-            yield row(
-                other, f"the same, {what}", f"{ours:.0f}", f"{cost_of:.0f}", "ours" if ours < cost_of else "theirs",
-                "rivals_fine_tuning",
-            )  # fmt: skip
+            for place, what in enumerate(("CPU seconds", "MB")):
+                ours, cost_of = cost[name][place], cost[other][place]
+                yield row(
+                    other, f"the same, {what}", f"{ours:.0f}", f"{cost_of:.0f}",
+                    "ours" if ours < cost_of else "theirs", "rivals_fine_tuning",
+                )  # fmt: skip
     lines = figures["statements"]
     yield row(
         theirs[0], "the same, statements of Python", str(lines["handful"]), str(lines["fastai"]), "ours",
@@ -190,6 +190,20 @@ def open_clip(figures: dict[str, Any]) -> Iterator[Row]:
     )  # fmt: skip
 
 
+def usearch(figures: dict[str, Any]) -> Iterator[Row]:
+    """Return the neighbours of all among many near-duplicates."""
+    ours, theirs = (figures["cells"][stage] for stage in ("neighbours", "usearch"))
+    for n in sorted(ours.keys() & theirs.keys(), key=int):
+        one, other = ours[n], theirs[n]
+        for what, key, sign in (("recall", "recall", 1), ("CPU seconds", "cpu_seconds", -1)):
+            gap = sign * (one[key] - other[key])
+            ahead = "nobody" if abs(gap) < 0.005 else "ours" if gap > 0 else "theirs"
+            yield row(
+                "usearch (HNSW, 8 bits)", f"15 neighbours of each of {int(n):,}, {what}",
+                f"{one[key]:,.4g}", f"{other[key]:,.4g}", ahead, "scale",
+            )  # fmt: skip
+
+
 SOURCES: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "embedding": timm,
     "simclr_epoch": lightly,
@@ -201,6 +215,7 @@ SOURCES: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "rivals_fine_tuning": fastai,
     "rivals_contrastive_head": setfit,
     "rivals_open_clip_speed": open_clip,
+    "scale": usearch,
 }
 
 

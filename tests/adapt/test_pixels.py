@@ -10,6 +10,7 @@ pytest.importorskip("torch", reason="needs the train extra")
 
 import handful.adapt.pixels as module
 from handful.adapt import Pixels
+from handful.core import ImageError
 from handful.images import Preprocess
 
 
@@ -19,6 +20,12 @@ def files(tmp_path: Path) -> list[Path]:
     for i, path in enumerate(paths):
         Image.new("RGB", (30 + i, 40), (40 * i, 10, 20)).save(path)
     return paths
+
+
+def test_an_image_that_cannot_be_decoded_is_named(files: list[Path], tmp_path: Path) -> None:
+    files[2].write_bytes(b"not an image")
+    with pytest.raises(ImageError, match=r"2\.png.*Move it away"):
+        Pixels(files, list("abcde"), Preprocess(size=20), tmp_path / "cache", quiet=True)
 
 
 def test_squares_are_kept_in_a_file_and_read_again(files: list[Path], tmp_path: Path) -> None:

@@ -23,10 +23,16 @@ def test_a_backbone_of_any_opset_with_operators_of_ai_onnx_ml_is_joined(opset: i
         [helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["n", 3])],
     )
     imports = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 1)]
+    for node in graph.node:  # as torch's exporter notes them
+        node.metadata_props.add(
+            key="pkg.torch.onnx.stack_trace", value="/home/ann/site-packages/timm"
+        )
+        node.doc_string = "/home/ann/model.py"
     backbone = helper.make_model(graph, opset_imports=imports, ir_version=8)
     X = np.random.default_rng(0).random((8, 3), np.float32)
     head = LinearProbe().fit(X, list("aabbaabb"))
     joined = join(backbone, head.to_onnx(), KnownScorer().fit(X).to_onnx())
+    assert b"/home/ann" not in joined.SerializeToString()
     images = np.random.default_rng(1).integers(1, 256, (4, 1, 1, 3), dtype=np.uint8)
     probabilities, vectors = session(joined.SerializeToString()).run(
         ["probabilities", "embedding"], {"images": images}

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from handful.embeddings import index, nearest, neighbours, pairs_above, unit
+from handful.embeddings import cells, cosine, nearest, pairs_above, unit
 
 
 @pytest.mark.parametrize("k", [1, 5, 40])
 def test_equals_scikit_learn(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK", 7)
+    monkeypatch.setattr(cosine, "_BLOCK", 7)
+    monkeypatch.setattr(cosine, "_PART", 9)
     random = np.random.default_rng(0)
     X, queries = (
         random.normal(size=(40, 6)).astype(np.float32),
@@ -43,7 +42,7 @@ def test_groups_of_columns_lose_no_neighbour(seed: int, n: int, k: int) -> None:
 def test_pairs_are_all_and_only_those_above(seed: int, threshold: float, n: int) -> None:
     X = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbours, "_BLOCK", 4)
+        patch.setattr(cosine, "_BLOCK", 4)
         pairs, similarity = pairs_above(X, threshold)
     cosines = unit(X) @ unit(X).T
     got = {(int(a), int(b)) for a, b in pairs}
@@ -71,53 +70,61 @@ def clustered(n: int, dim: int = 24) -> np.ndarray:
     )
 
 
+def copies(n: int, of_each: int, dim: int = 24) -> np.ndarray:
+    """Return rows of which many are almost the same, as frames of a video are."""
+    random = np.random.default_rng(0)
+    rows = np.repeat(random.normal(size=(n // of_each, dim)), of_each, axis=0)
+    return (rows + 0.01 * random.normal(size=rows.shape)).astype(np.float32)
+
+
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the index be used where it would not pay yet."""
-    pytest.importorskip("usearch", reason="needs the index extra")
-    monkeypatch.setattr(index, "_BUILD", 100)
-    monkeypatch.setattr(index, "_SEARCH", 100)
+    """Let cells be used where they would not pay yet."""
+    monkeypatch.setattr("handful.embeddings.neighbours.pays", lambda *_: True)
 
 
 @pytest.mark.usefixtures("early")
-def test_the_index_finds_99_of_100_neighbours_the_same_each_time() -> None:
-    X = clustered(4000)
+@pytest.mark.parametrize("X", [
+    clustered(4000), copies(4000, of_each=200), copies(4000, of_each=40),
+    np.random.default_rng(0).normal(size=(2000, 24)).astype(np.float32),
+], ids=["clouds", "200 copies", "40 copies", "no structure"])  # fmt: skip
+def test_cells_find_99_of_100_neighbours_the_same_each_time(X: np.ndarray) -> None:
     indices, similarity = nearest(X, X, 10)
-    exact, cosines = neighbours.compared(X, X, 10)
+    exact, cosines = cosine.compared(X, X, 10)
     found = [len(np.intersect1d(a, b)) for a, b in zip(indices, exact, strict=True)]
     assert np.mean(found) / 10 >= 0.99
     np.testing.assert_allclose(similarity[:, 0], cosines[:, 0], atol=1e-6)
     own = np.einsum("nd,nkd->nk", unit(X), unit(X)[indices])
     np.testing.assert_allclose(similarity, own, atol=1e-6)
     assert (np.diff(similarity, axis=1) <= 0).all()
+    assert all(len(set(row)) == 10 for row in indices.tolist())
     again = nearest(X, X, 10)
     np.testing.assert_array_equal(indices, again[0])
 
 
 @pytest.mark.usefixtures("early")
-def test_the_index_takes_zero_rows_scales_and_more_neighbours_than_there_are() -> None:
+def test_cells_answer_other_queries_than_their_own_rows() -> None:
+    X, queries = clustered(4000), clustered(4500)[4000:]
+    indices, _ = nearest(queries, X, 10)
+    exact, _ = cosine.compared(queries, X, 10)
+    found = [len(np.intersect1d(a, b)) for a, b in zip(indices, exact, strict=True)]
+    assert np.mean(found) / 10 >= 0.99
+
+
+@pytest.mark.usefixtures("early")
+def test_cells_take_zero_rows_scales_and_more_neighbours_than_there_are() -> None:
     X = clustered(300)
     X[7] = 0
     indices, similarity = nearest(X * 1000, X, 500)
     assert indices.shape == (300, 300)
     assert np.isfinite(similarity).all()
     assert (np.sort(indices, axis=1) == np.arange(300)).all()
+    assert nearest(X[:1], X[:1], 3)[0].tolist() == [[0]]
+    same = np.ones((50, 4), np.float32)
+    assert nearest(same, same, 3)[0].shape == (50, 3)
 
 
 def test_below_the_size_and_for_few_queries_nothing_is_approximate() -> None:
-    assert not index.pays(50_000, 50_000)
-    assert not index.pays(20_000, 10_000_000)
-    assert index.pays(60_000, 60_000)
-
-
-def test_without_usearch_many_vectors_are_compared_with_a_warning(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(index, "_BUILD", 10)
-    monkeypatch.setattr(index, "_SEARCH", 10)
-    monkeypatch.setitem(sys.modules, "usearch.index", None)
-    X = clustered(100)
-    with pytest.warns(UserWarning, match=r"pip install 'handful\[index\]'") as caught:
-        indices, _ = nearest(X, X, 3)
-    assert caught[0].filename == __file__
-    np.testing.assert_array_equal(indices, neighbours.compared(X, X, 3)[0])
+    assert not cells.pays(50_000, 50_000)
+    assert not cells.pays(20_000, 10_000_000)
+    assert cells.pays(60_000, 60_000)

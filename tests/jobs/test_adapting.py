@@ -18,7 +18,15 @@ pytest.importorskip("torch", reason="needs the train extra")
 from handful import BackboneChoice, fit
 from handful.backbones import load_saved
 from handful.core import AdaptError, BackboneError, ProjectError
-from handful.jobs import Adaptation, AdaptResult, Budget, Hardware, adapt, check_images
+from handful.jobs import (
+    Adaptation,
+    AdaptResult,
+    Budget,
+    Hardware,
+    adapt,
+    adapting,
+    check_images,
+)
 
 Maker = Callable[..., Path]
 SMALL = BackboneChoice(size=32)
@@ -37,6 +45,16 @@ def run(
         **options,
     )
     return adapt(method, folder, backbone=SMALL, settings=settings, quiet=True)
+
+
+def test_a_copy_of_another_split_is_not_used_again(tmp_path: Path) -> None:
+    fold = tmp_path / "fold-1"
+    adapting._of_this_split(fold, ["a", "b"])
+    (fold / "backbone.onnx").write_bytes(b"weights")
+    adapting._of_this_split(fold, ["a", "b"])
+    assert (fold / "backbone.onnx").is_file()
+    adapting._of_this_split(fold, ["a", "c"])  # a pair of copies was found since
+    assert not (fold / "backbone.onnx").is_file()
 
 
 def test_fine_tuning_is_measured_on_labels_it_did_not_see_and_fitted(digits: Maker) -> None:

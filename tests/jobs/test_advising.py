@@ -120,9 +120,30 @@ def test_fit_within_a_budget_says_why_in_its_report(
     assert "advice" not in Bundle.load(output).report
 
 
+def test_a_model_of_another_folder_is_seen_before_anything_long(
+    digits: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.handful").write_bytes(b"another's")
+    monkeypatch.setattr(budgeted, "advise", lambda *_, **__: pytest.fail("it began"))
+    with pytest.raises(ProjectError, match="was not made from"):
+        fit_within(MINUTES, digits(3), backbone=SMALL, quiet=True)
+
+
 def test_a_budget_too_small_for_anything(digits: Maker, no_torch: None) -> None:
     with pytest.raises(ProjectError, match=r"the budget is .*leave out --budget"):
         fit_within(Budget(1e-6, "seconds"), digits(3), backbone=SMALL, quiet=True)
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(7.0, 420.0), (29.0, 1350.0)])
+def test_a_training_takes_the_same_time_after_a_kill(minutes: float, expected: float) -> None:
+    accuracy = Estimate(1.0, 0.9, 1.0, 9, "expected accuracy", "a test")
+    plan = Plan(
+        "finetune", "Fine-tune the backbone", accuracy, minutes, 0, "handful adapt finetune"
+    )
+    assert {budgeted._seconds(plan, MINUTES, left) for left in (1780.0, 1400.0)} == {expected}
+    assert budgeted._seconds(plan, MINUTES, 100.0) == 75.0
+    assert budgeted._seconds(plan, MINUTES, -1.0) < 0
 
 
 class Tuned:

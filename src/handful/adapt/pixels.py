@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from handful.core import Int, Progress, UInt8, usable_cores
+from handful.core import ImageError, Int, Progress, UInt8, usable_cores
 from handful.images import Preprocess, decode
 
 MARGIN = 1.15  # squares are kept this much larger than they are trained at, for the crops
@@ -91,7 +91,11 @@ class Pixels(Sequence[Image.Image]):
         def fill(start: int) -> int:
             stop = min(start + _BLOCK, len(self.paths))
             for row in range(start, stop):
-                squares[row] = decode(self.paths[row], self.preprocess)
+                try:
+                    squares[row] = decode(self.paths[row], self.preprocess)
+                except ImageError as error:
+                    said = f"{str(self.paths[row])!r}: {error} Move it away to go on without it."
+                    raise ImageError(said) from error
             return stop - start
 
         with (

@@ -168,13 +168,17 @@ def _accuracy(name: str, case: Case, evidence: Evidence, prior: Prior | None) ->
         return case.names
     if name == LABEL:
         return _after_labelling(case, evidence)
-    if name == DISTIL:
-        why = "it makes a model smaller and faster, not better: at most as accurate as what it imitates"
-        return Estimate.not_measurable(_WHAT, why)
+    if name == DISTIL and not case.has_two_classes:
+        return Estimate.not_measurable(_WHAT, "no benchmark has taught one by names alone")
     base = probe_accuracy(case.trial, evidence, labels, case.n_classes)
     if name == PROBE:
         return base
-    return plan_accuracy(base, prior, case.trial.gains.get(name))
+    found = plan_accuracy(base, prior, case.trial.gains.get(name))
+    if name == DISTIL:
+        return replace(
+            found, how=f"{found.how}; make the model that it imitates first, by handful fit"
+        )
+    return found
 
 
 def _after_labelling(case: Case, evidence: Evidence) -> Estimate:

@@ -89,6 +89,11 @@ def _at_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     copy.ir_version = 8
     del copy.opset_import[:], copy.metadata_props[:], copy.graph.value_info[:]
     copy.opset_import.extend(_imports(model, opset))
+    for part in (copy.graph, *copy.graph.node, *copy.graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[
+            :
+        ]  # the exporter's stack traces, with paths of the machine it ran on
     return copy
 
 

@@ -252,7 +252,7 @@ def consistency(images: Path, **given: Any) -> None:
 def noisy_student(images: Path, hard: bool, **given: Any) -> None:
     """Learn from labels and a teacher's guesses of unlabelled images, with noise (Noisy Student).
 
-    The first teacher is the linear probe. Its guesses stand in pseudo_labels.jsonl of the run.
+    The first teacher is the spreading probe. Its guesses stand in pseudo_labels.jsonl of the run.
     """
     names = ("generations", "threshold", "dropout", "stochastic_depth", "student", "labelled_share", "scale",
              "randaugment", "towards")  # fmt: skip

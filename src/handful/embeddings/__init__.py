@@ -1,7 +1,8 @@
 """Vectors of images: computed once, kept, and searched."""
 
+from handful.embeddings.cosine import pairs_above, unit
 from handful.embeddings.embed import embed
-from handful.embeddings.neighbours import nearest, pairs_above, unit
+from handful.embeddings.neighbours import nearest
 from handful.embeddings.pipeline import (
     BATCH_SIZE,
     Batch,

@@ -202,12 +202,14 @@ class AdaptRun:
         parts = n_folds(self.settings, len(y))
         for number, split in enumerate(splits[:parts], 1):
             name = f"fold-{number}"
+            held_out = [images[row].hash for row in split.test]
+            _of_this_split(self.folder / name, held_out)
             rows = pool.joined(split.train) if pool else split.train
             backbone = part.trained(self.folder / name, rows)
             folds.append(
                 replace(split, X=vectors_of(self.work, backbone, images, quiet=self.quiet))
             )
-            kept.append({"backbone": name, "held_out": [images[row].hash for row in split.test]})
+            kept.append({"backbone": name, "held_out": held_out})
         before = heads(BEST, part.frozen[len(y) :])[BEST] if pool else None
         figures = before_after(
             TemperatureScaled(LinearProbe()), data.X[train], None, y, head_before=before,
@@ -359,6 +361,15 @@ class AdaptRun:
                 figures, kept=is_saved(self.folder), pool=self.method in SEMI_SUPERVISED
             ),
         }  # fmt: skip
+
+
+def _of_this_split(folder: Path, held_out: list[str]) -> None:
+    """Drop what was trained before copies or groups were split otherwise: it has seen what would be tested."""
+    noted, content = folder / "held_out.json", json.dumps(held_out).encode()
+    if folder.is_dir() and not (noted.is_file() and noted.read_bytes() == content):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(noted, content)
 
 
 def _compared(choice: BackboneChoice, settings: Adaptation) -> BackboneChoice:

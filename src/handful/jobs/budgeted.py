@@ -14,12 +14,13 @@ from handful.jobs.adaptation import Adaptation
 from handful.jobs.advising import advise
 from handful.jobs.backbone import BackboneChoice
 from handful.jobs.class_texts import ClassTexts, read_classes
-from handful.jobs.fitting import FitResult, Thresholds, fit
+from handful.jobs.fitting import OUTPUT, FitResult, Thresholds, fit, refuse_foreign
+from handful.project import Project
 
 if TYPE_CHECKING:
     from handful.adapt import Budget
 
-_TRAINING = 0.8  # of the time that is left: the rest is for embedding anew and fitting
+_TRAINING = 0.75  # of the budget: the rest is for looking, embedding anew and fitting
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ def fit_within(
     choice = backbone or BackboneChoice()
     asked = _Asked(Path(images), budget, choice, classes, common)
     start, refused = time.monotonic(), []
+    if output is None:  # what would refuse the model in the end is said before anything long
+        with Project.open(images, project_dir=common.get("project_dir")) as project:
+            refuse_foreign(Path(OUTPUT), project)
     advice = advise(images, classes=classes, budget=budget, backbone=choice, **common)
     for plan in advice.able:
         left = budget.amount - (time.monotonic() - start)
@@ -96,7 +100,13 @@ def _prepared(plan: Plan, asked: _Asked, advice: Advice, left: float) -> _Chosen
         return _Chosen("auto", asked.backbone, classes)
     if plan.name in METHODS:
         return _Chosen(METHODS[plan.name], asked.backbone)
-    return _trained(plan, asked, min(60 * plan.minutes, _TRAINING * left))
+    return _trained(plan, asked, _seconds(plan, asked.budget, left))
+
+
+def _seconds(plan: Plan, budget: Budget, left: float) -> float:
+    """Return how long to train: the same again after a kill, so that the run goes on."""
+    wanted = min(60 * plan.minutes, _TRAINING * budget.amount)
+    return wanted if wanted <= left else _TRAINING * left
 
 
 def _trained(plan: Plan, asked: _Asked, seconds: float) -> _Chosen | str:

@@ -14,7 +14,6 @@ from handful import __version__
 from handful.bundle import Bundle, save_bundle
 from handful.core import BundleError, Estimate, Float32, ProjectError, stream
 from handful.heads import KnownScorer
-from handful.images import decode
 from handful.jobs.adapted import run_of, without_seen_tests
 from handful.jobs.advising import advice_after
 from handful.jobs.backbone import BackboneChoice
@@ -24,7 +23,7 @@ from handful.jobs.measuring import SETS_ALPHA, Measured, measure
 from handful.jobs.methods import POOLED, check_method
 from handful.jobs.reporting import as_json, build_report, strip_names, write_run
 from handful.jobs.unlabelled import UnlabelledPool, pool_of, unlabelled_facts, with_pool
-from handful.jobs.workspace import Workspace, open_workspace, project_number
+from handful.jobs.workspace import Workspace, open_workspace, project_number, readable
 from handful.jobs.zero_shot import (
     ZERO_SHOT,
     has_labels,
@@ -36,9 +35,9 @@ from handful.jobs.zero_shot import (
     zero_shot_facts,
 )
 from handful.measure import Fold
-from handful.project import Image
+from handful.project import Image, Project
 
-_OUTPUT = "model.handful"
+OUTPUT = "model.handful"
 _VERIFIED = 16  # real images on which the bundle is compared with Python
 
 
@@ -143,13 +142,13 @@ def fit(  # noqa: PLR0913 - what a person says first: the images and the classes
     limits = thresholds or Thresholds()
     choice = backbone or BackboneChoice()
     start = time.perf_counter()
-    path = Path(output or _OUTPUT)
+    path = Path(output or OUTPUT)
     opened = open_workspace(
         Path(images), choice, needs_labels=classes is None, project_dir=project_dir, quiet=quiet
     )  # fmt: skip
     with opened as work:
         if output is None:
-            _refuse_foreign(path, work)
+            refuse_foreign(path, work.project)
         if classes is not None and not has_labels(work):
             return _by_names(work, path, classes, choice, limits, random_state, start, advice)
         with work.timed("near-duplicates"):
@@ -266,7 +265,7 @@ def _pool(
     return pool_of(work, labelled, asked=asked, random_state=random_state, quiet=quiet)
 
 
-def _refuse_foreign(path: Path, work: Workspace) -> None:
+def refuse_foreign(path: Path, project: Project) -> None:
     """Keep a model of another folder that lies where this one would be written by default."""
     if not path.exists():
         return
@@ -274,9 +273,9 @@ def _refuse_foreign(path: Path, work: Workspace) -> None:
         made_from = Bundle.load(path).info.get("project")
     except BundleError:
         made_from = None
-    if made_from != project_number(work.project):
+    if made_from != project_number(project):
         raise ProjectError(
-            f"{str(path)!r} is there already and was not made from {str(work.project.root)!r}. "
+            f"{str(path)!r} is there already and was not made from {str(project.root)!r}. "
             "Name another file, or this one to replace it, with -o FILE."
         )
 
@@ -312,5 +311,5 @@ def _facts(
 
 
 def _some_images(work: Workspace, images: list[Image], random_state: int) -> Any:
-    rows = stream(random_state, "verify").permutation(len(images))[:_VERIFIED]
-    return np.stack([decode(images[row].path, work.backbone.spec.preprocess) for row in rows])
+    rows = stream(random_state, "verify").permutation(len(images))
+    return readable([images[row] for row in rows], work.backbone.spec.preprocess, _VERIFIED)

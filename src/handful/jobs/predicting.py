@@ -123,10 +123,14 @@ def find_images(places: Sequence[Path]) -> list[Path]:
 
 def _below(folder: Path) -> list[Path]:
     found: list[Path] = []
-    for here, folders, names in os.walk(folder):
+    for here, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(here) / name for name in names if _is_image(name)]
     return sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    raise ProjectError(f"The folder {str(error.filename)!r} cannot be read: {error.strerror}.")
 
 
 def _is_image(name: str) -> bool:

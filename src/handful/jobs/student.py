@@ -14,11 +14,10 @@ from handful.backbones import OnnxBackbone
 from handful.bundle import Bundle, n_weights, save_bundle
 from handful.core import Bool, Estimate, stream
 from handful.heads import KnownScorer, LinearClassifier
-from handful.images import decode
 from handful.jobs.adapted import vectors_of
 from handful.jobs.lessons import Lessons
 from handful.jobs.teacher import Lecture, images_per_second
-from handful.jobs.workspace import project_number
+from handful.jobs.workspace import project_number, readable
 from handful.measure import paired_interval, share
 
 _VERIFIED = 8  # images on which the file is compared with Python
@@ -87,7 +86,7 @@ def write_student(
     work = lecture.work
     usual = list({image.hash: image for image in lessons.learnt}.values())
     X = vectors_of(work, backbone, usual, quiet=quiet)
-    rows = stream(random_state, "verify").permutation(len(usual))[:_VERIFIED]
+    rows = stream(random_state, "verify").permutation(len(usual))
     reference = {"mean": X.mean(axis=0), "std": X.std(axis=0)}
     info = {
         "handful": __version__, "project": project_number(work.project),
@@ -100,7 +99,7 @@ def write_student(
     return save_bundle(
         path, backbone=backbone, head=head, known=KnownScorer(lecture.teacher.bundle.threshold).fit(X),
         info=info, report={"format_version": 1, "accuracy": info["accuracy"], "unlabelled": lessons.counts},
-        images=np.stack([decode(usual[row].path, backbone.spec.preprocess) for row in rows]),
+        images=readable([usual[row] for row in rows], backbone.spec.preprocess, _VERIFIED),
     )  # fmt: skip
 
 

@@ -23,7 +23,8 @@ def sentence(figures: BeforeAfter | None, *, kept: bool, pool: bool = False) -> 
     """
     if figures is None or not figures.gain.is_measured:
         return (
-            "Whether it is better cannot be measured: that needs two labels in each of two classes."
+            "Whether it is better cannot be measured: that needs two labels in each of two classes. Give them "
+            "before you use it, for it may be worse."
         )
     gain = figures.gain
     points = f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"

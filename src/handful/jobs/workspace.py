@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from handful.backbones import OnnxBackbone
-from handful.core import ProjectError
+from handful.core import ImageError, ProjectError, UInt8
 from handful.embeddings import VectorStore, embed
-from handful.images import may_pass, white_level
+from handful.images import Preprocess, decode, may_pass, white_level
 from handful.jobs.backbone import BackboneChoice
 from handful.project import Image, Project, ScanReport
 
@@ -113,6 +115,28 @@ def open_workspace(
         workspace.images = [image for image in images if image.hash not in failed]
         _refuse_empty(project, workspace.images)
         yield workspace
+
+
+def readable(images: Iterable[Image], preprocess: Preprocess, n: int) -> UInt8:
+    """Return the pixels of the first ``n`` images whose files can still be read.
+
+    Raises
+    ------
+    ImageError
+        If none can.
+    """
+    found: list[UInt8] = []
+    failed: ImageError | None = None
+    for image in images:
+        try:
+            found.append(decode(image.path, preprocess))
+        except ImageError as error:
+            failed = error
+        if len(found) == n:
+            break
+    if not found and failed is not None:
+        raise failed
+    return np.stack(found)
 
 
 def project_number(project: Project) -> str:

@@ -218,8 +218,8 @@ def _lines(place: int, plan: PlanFacts) -> list[RenderableType]:
     return lines
 
 
-def _reasons(plans: tuple[PlanFacts, ...]) -> Table:
+def _reasons(plans: tuple[PlanFacts, ...]) -> Padding:
     table = Table.grid(padding=(0, 2))
     for plan in plans:
-        table.add_row(Text(f"   {plan.title}"), Text(plan.why_not, "dim"))
-    return table
+        table.add_row(plan.title, Text(plan.why_not, "dim"))
+    return Padding(table, (0, 0, 0, 3), expand=False)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,15 @@ def test_a_tab_that_is_loaded_again_gives_back_what_it_had(opened, ann):
     while more := ann.screens(n=12):
         everything += images_of(more)
     assert set(first) <= set(everything)
+
+
+def test_what_a_closed_tab_had_is_asked_again_after_a_while(opened, ann):
+    while ann.screens(n=12):
+        pass
+    assert not ann.screens(n=12, tab="other")
+    leases = opened.queue._leases
+    leases.update({image: replace(lease, until=0.0) for image, lease in leases.items()})
+    assert images_of(ann.screens(n=12, tab="other"))
 
 
 def test_what_a_tab_has_is_not_handed_out_by_a_restarted_server(start, person):

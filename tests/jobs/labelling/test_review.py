@@ -27,6 +27,7 @@ def test_with_enough_shared_images_accuracies_are_estimated(opened, ann, bob, pi
     ann_, bob_ = opened.review()["together"]["annotators"]
     assert ann_["n"] == bob_["n"] == 60
     assert 0 < bob_["accuracy"] <= 1 and 0 < ann_["accuracy"] <= 1
+    assert all(p["interval"][0] <= p["accuracy"] <= p["interval"][1] for p in (ann_, bob_))
 
 
 def test_one_annotator_agrees_with_nobody(opened, ann):

@@ -106,8 +106,7 @@ class Queue:
     def leased(self) -> Int:
         """Return the rows that are on a screen."""
         with self.lock:
-            now = time.monotonic()
-            self._leases = {k: lease for k, lease in self._leases.items() if lease.until > now}
+            self._expire()
             rows = [self.pool.row[image] for image in self._leases if image in self.pool.row]
             return np.array(rows, np.int64)
 
@@ -146,6 +145,7 @@ class Queue:
             That fit on a page.
         """
         with self.lock:
+            self._expire()
             turn = self._turns.setdefault(f"{annotator}/{tab}", _Turn())
             found = []
             for _ in range(n):
@@ -185,6 +185,11 @@ class Queue:
         """Return the rows that may be asked for, none of those set apart for audits."""
         with self.lock:
             return np.flatnonzero(self._free() & ~self.pool.is_reserved)
+
+    def _expire(self) -> None:
+        """Take back what tabs had that were closed long ago."""
+        now = time.monotonic()
+        self._leases = {k: lease for k, lease in self._leases.items() if lease.until > now}
 
     def _lease(self, images: list[str], annotator: str, tab: str) -> None:
         lease = Lease(annotator, tab, time.monotonic() + _LEASE)

@@ -352,6 +352,7 @@ class Labelling:
                     self._train(pool)
             except HandfulError as error:
                 self._gathering.message = str(error)
+                self._trained_at = (self.ledger.changes, len(pool), time.monotonic())
             except Exception as error:
                 if self._is_stopping.is_set() and isinstance(error, sqlite3.ProgrammingError):
                     return  # the project was closed under the last training

@@ -41,7 +41,7 @@ function button({ label, why, probability }, place, choose) {
 /** Return how the annotators agree, as a line; "" for one alone. */
 export function agreementLine(together) {
   if (!together) return "";
-  const people = together.annotators.map(({ name, accuracy, n }) => `${name || "unnamed"} ${n}${accuracy === null ? "" : ` (${percent(accuracy)} right by consensus)`}`).join(", ");
+  const people = together.annotators.map(({ name, accuracy, interval, n }) => `${name || "unnamed"} ${n}${accuracy === null ? "" : ` (${percent(accuracy)} right by consensus, ${percent(interval[0])} to ${percent(interval[1])})`}`).join(", ");
   const same = together.agreement === null ? "no image has two answers yet" : `they agree on ${percent(together.agreement)} of ${together.n} images`;
   return `Annotators: ${same}. Answers: ${people}.`;
 }
