@@ -134,7 +134,7 @@ def load(work: Path, n: int) -> dict[str, Any]:
     return {**spent(begun), "bytes": X.nbytes}
 
 
-def graph(work: Path, n: int) -> dict[str, Any]:
+def neighbours(work: Path, n: int) -> dict[str, Any]:
     """Find the neighbours of all, and compare those of some with all others."""
     store, hashes = filled_store(work, n)
     X = store.rows(hashes)
@@ -225,7 +225,7 @@ def some_labelled(work: Path, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 STAGES: dict[str, Stage] = {
-    "scan": scan, "embed": embedding, "load": load, "neighbours": graph, "usearch": hnsw,
+    "scan": scan, "embed": embedding, "load": load, "neighbours": neighbours, "usearch": hnsw,
     "first_picks": first_picks, "next_picks": next_picks, "fit": fit,
 }  # fmt: skip
 

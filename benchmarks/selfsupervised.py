@@ -35,7 +35,6 @@ from tiles import (
 
 from handful.adapt import Budget, Hardware, Network, load_network, plan, read_log, train, watch
 from handful.core import Float32, Int, stream
-from handful.heads import SpreadingProbe
 from handful.images import Preprocess, decode
 from handful.jobs.adaptation import Adaptation, build, recipe_of, train_side
 
@@ -196,23 +195,15 @@ def as_used(state: Path, budget: Budget, seed: int, image_set: str, method: str)
     labelled, y_labelled = [own[row] for row in some], y[some]
     others = [own[row] for row in np.setdiff1d(np.arange(len(own)), some)[:POOL]]
 
-    def score(network: Network) -> list[float]:
+    def score(network: Network, pool: list[Path] | None = None) -> list[float]:
         X, X_test = vectors(network, labelled), vectors(network, test)
-        return probe_accuracies(X, y_labelled, X_test, y_test, labels=5, draws=DRAWS, seed=seed)
+        return probe_accuracies(
+            X, y_labelled, X_test, y_test, labels=5, draws=DRAWS, seed=seed,
+            pool=vectors(network, pool) if pool else None,
+        )  # fmt: skip
 
     frozen = remembered(state, "frozen", lambda: score(load_network()))["found"]
-
-    def spreading() -> list[float]:
-        """Learn from unlabelled images too, on the frozen backbone, in seconds."""
-        network, found = load_network(), []
-        X, X_test, pool = (vectors(network, paths) for paths in (labelled, test, others))
-        for number in range(DRAWS):
-            rows = draw(y_labelled, 5, seed, f"5 {number}")
-            head = SpreadingProbe().fit(X[rows], y_labelled[rows], pool)
-            found.append(float((head.predict(X_test) == y_test).mean()))
-        return found
-
-    pooled = remembered(state, "spreading", spreading)["found"]
+    pooled = remembered(state, "spreading", lambda: score(load_network(), others))["found"]
     turn = {"turn": True} if image_set == "eurosat" else {}  # satellite images have no upright
 
     def work() -> dict[str, Any]:

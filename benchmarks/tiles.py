@@ -17,7 +17,7 @@ from torch import nn
 
 from handful.adapt import Network, Pixels, TrainingData
 from handful.core import Array, Float32, Int, stream
-from handful.heads import LinearProbe
+from handful.heads import LinearProbe, SpreadingProbe, WithPool
 
 
 def listed_images(name: str) -> tuple[list[Path], Int, list[str]]:
@@ -68,13 +68,22 @@ def draw(codes: Int, labels: int, seed: int, name: str) -> Int:
 
 
 def probe_accuracies(
-    X: Array, y: Int, X_test: Array, y_test: Int, *, labels: int, draws: int, seed: int
+    X: Array,
+    y: Int,
+    X_test: Array,
+    y_test: Int,
+    *,
+    labels: int,
+    draws: int,
+    seed: int,
+    pool: Array | None = None,
 ) -> list[float]:
-    """Return the accuracy of `LinearProbe` for each draw of labels, the same for all vectors."""
+    """Return a probe's accuracy for each draw of labels, the same for all vectors; with a pool `SpreadingProbe`'s."""
+    head = LinearProbe() if pool is None else WithPool(SpreadingProbe(), pool)
     found = []
     for number in range(draws):
         rows = draw(y, labels, seed, f"{labels} {number}")
-        found.append(float((LinearProbe().fit(X[rows], y[rows]).predict(X_test) == y_test).mean()))
+        found.append(float((head.fit(X[rows], y[rows]).predict(X_test) == y_test).mean()))
     return found
 
 

@@ -197,7 +197,7 @@ def usearch(figures: dict[str, Any]) -> Iterator[Row]:
         one, other = ours[n], theirs[n]
         for what, key, sign in (("recall", "recall", 1), ("CPU seconds", "cpu_seconds", -1)):
             gap = sign * (one[key] - other[key])
-            ahead = "nobody" if abs(gap) < 0.005 else "ours" if gap > 0 else "theirs"
+            ahead = who(gap - 0.005, gap + 0.005, 0)
             yield row(
                 "usearch (HNSW, 8 bits)", f"15 neighbours of each of {int(n):,}, {what}",
                 f"{one[key]:,.4g}", f"{other[key]:,.4g}", ahead, "scale",

@@ -7,7 +7,7 @@ import pytest
 
 from handful.core import ImageError
 from handful.images import Preprocess
-from handful.jobs.workspace import readable
+from handful.jobs.workspace import some_pixels
 from handful.project import Project
 
 
@@ -17,8 +17,8 @@ def test_files_that_can_no_longer_be_read_are_passed_over(digits: Callable[..., 
         images = project.images()
     images[0].path.unlink()
     images[2].path.write_bytes(b"not an image")
-    pixels = readable(images, Preprocess(size=32), 3)
+    pixels = some_pixels(images, Preprocess(size=32), 3, 0)
     assert pixels.shape == (3, 32, 32, 3)
-    assert len(readable(images, Preprocess(size=32), 99)) == 4
+    assert len(some_pixels(images, Preprocess(size=32), 99, 0)) == 4
     with pytest.raises(ImageError):
-        readable(images[:1], Preprocess(size=32), 3)
+        some_pixels(images[:1], Preprocess(size=32), 3, 0)

@@ -90,10 +90,8 @@ def _at_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     del copy.opset_import[:], copy.metadata_props[:], copy.graph.value_info[:]
     copy.opset_import.extend(_imports(model, opset))
     for part in (copy.graph, *copy.graph.node, *copy.graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[
-            :
-        ]  # the exporter's stack traces, with paths of the machine it ran on
+        part.doc_string = ""  # an exporter's stack traces tell paths of the machine it ran on
+        del part.metadata_props[:]
     return copy
 
 

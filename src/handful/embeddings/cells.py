@@ -16,14 +16,8 @@ from handful.embeddings.cosine import against, best, compared, highest, unit
 
 _CELLS = 3.0  # times the root of the number of rows
 _LEARNT, _ROUNDS = 8, 2  # rows a cell that the centres are learnt from, and rounds of k-means
-_TRIED, _FOUND = (
-    500,
-    0.995,
-)  # queries that are compared with all rows; neighbours of theirs to be found
-_LEAST, _USUAL = (
-    2.5e9,
-    0.1,
-)  # comparisons that are done one by one in minutes; the share that cells leave
+_TRIED, _FOUND = 500, 0.995  # queries compared with all rows; share of their neighbours to find
+_LEAST, _USUAL = 2.5e9, 0.1  # comparisons that take minutes one by one; share that cells leave
 _BLOCK = 8192
 
 
@@ -63,9 +57,7 @@ def search(queries: Float32, X: Float32, n_neighbors: int) -> tuple[Int, Float32
     indices = np.full((len(queries), n_neighbors), -1, np.int64)
     similarity = np.full(indices.shape, -np.inf, np.float32)
     alike = rows if queries is X else np.argsort(_cells(queries, centres), kind="stable")
-    for start in range(
-        0, len(alike), _BLOCK
-    ):  # queries of near cells, which look into the same ones
+    for start in range(0, len(alike), _BLOCK):  # near queries, which look into the same cells
         block = alike[start : start + _BLOCK]
         indices[block], similarity[block] = _looked_into(
             unit(queries[block]), X, n_neighbors, centres, members, n_probes

@@ -23,7 +23,11 @@ def compared(queries: Float32, X: Float32, k: int) -> tuple[Int, Float32]:
     found = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
     for start in range(0, len(X), _PART):
         part = unit(X[start : start + _PART])
-        indices, similarity = against(queries, part, min(k, len(part)))
+        blocks = [
+            against(unit(queries[q : q + _BLOCK]), part, min(k, len(part)))
+            for q in range(0, max(len(queries), 1), _BLOCK)
+        ]
+        indices, similarity = map(np.concatenate, zip(*blocks, strict=True))
         both = (
             np.concatenate([found[0], indices + start], 1),
             np.concatenate([found[1], similarity], 1),
@@ -33,13 +37,13 @@ def compared(queries: Float32, X: Float32, k: int) -> tuple[Int, Float32]:
 
 
 def against(queries: Float32, units: Float32, k: int) -> tuple[Int, Float32]:
-    """Return the same where the rows of ``units`` have length 1, a bounded number of cosines at once."""
+    """Return the same for rows of length 1 on both sides, a bounded number of cosines at once."""
     indices = np.empty((len(queries), k), np.int64)
     similarity = np.empty((len(queries), k), np.float32)
     step = min(_BLOCK, max(64, _COSINES_AT_ONCE // max(len(units), 1)))
     for start in range(0, len(queries), step):
         block = slice(start, start + step)
-        cosines = unit(queries[block]) @ units.T
+        cosines = queries[block] @ units.T
         columns = highest(cosines, k)
         indices[block], similarity[block] = best(
             columns, np.take_along_axis(cosines, columns, 1), k

@@ -12,7 +12,7 @@ import numpy as np
 
 from handful import __version__
 from handful.bundle import Bundle, save_bundle
-from handful.core import BundleError, Estimate, Float32, ProjectError, stream
+from handful.core import BundleError, Estimate, Float32, ProjectError
 from handful.heads import KnownScorer
 from handful.jobs.adapted import run_of, without_seen_tests
 from handful.jobs.advising import advice_after
@@ -23,7 +23,7 @@ from handful.jobs.measuring import SETS_ALPHA, Measured, measure
 from handful.jobs.methods import POOLED, check_method
 from handful.jobs.reporting import as_json, build_report, strip_names, write_run
 from handful.jobs.unlabelled import UnlabelledPool, pool_of, unlabelled_facts, with_pool
-from handful.jobs.workspace import Workspace, open_workspace, project_number, readable
+from handful.jobs.workspace import Workspace, open_workspace, project_number, some_pixels
 from handful.jobs.zero_shot import (
     ZERO_SHOT,
     has_labels,
@@ -239,7 +239,9 @@ def _written(
     save_bundle(
         path, backbone=work.backbone, head=made.head, known=made.known,
         info=_facts(work, report, made, measured), report=strip_names(report),
-        images=_some_images(work, made.images, report["random_state"]),
+        images=some_pixels(
+            made.images, work.backbone.spec.preprocess, _VERIFIED, report["random_state"]
+        ),
     )  # fmt: skip
     page, data = write_run(work, report)
     return FitResult(path, page, data, report)
@@ -308,8 +310,3 @@ def _facts(
             "n": len(X),
         },
     }
-
-
-def _some_images(work: Workspace, images: list[Image], random_state: int) -> Any:
-    rows = stream(random_state, "verify").permutation(len(images))
-    return readable([images[row] for row in rows], work.backbone.spec.preprocess, _VERIFIED)

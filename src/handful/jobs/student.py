@@ -12,12 +12,12 @@ import numpy as np
 from handful import __version__
 from handful.backbones import OnnxBackbone
 from handful.bundle import Bundle, n_weights, save_bundle
-from handful.core import Bool, Estimate, stream
+from handful.core import Bool, Estimate
 from handful.heads import KnownScorer, LinearClassifier
 from handful.jobs.adapted import vectors_of
 from handful.jobs.lessons import Lessons
 from handful.jobs.teacher import Lecture, images_per_second
-from handful.jobs.workspace import project_number, readable
+from handful.jobs.workspace import project_number, some_pixels
 from handful.measure import paired_interval, share
 
 _VERIFIED = 8  # images on which the file is compared with Python
@@ -86,7 +86,6 @@ def write_student(
     work = lecture.work
     usual = list({image.hash: image for image in lessons.learnt}.values())
     X = vectors_of(work, backbone, usual, quiet=quiet)
-    rows = stream(random_state, "verify").permutation(len(usual))
     reference = {"mean": X.mean(axis=0), "std": X.std(axis=0)}
     info = {
         "handful": __version__, "project": project_number(work.project),
@@ -99,7 +98,7 @@ def write_student(
     return save_bundle(
         path, backbone=backbone, head=head, known=KnownScorer(lecture.teacher.bundle.threshold).fit(X),
         info=info, report={"format_version": 1, "accuracy": info["accuracy"], "unlabelled": lessons.counts},
-        images=readable([usual[row] for row in rows], backbone.spec.preprocess, _VERIFIED),
+        images=some_pixels(usual, backbone.spec.preprocess, _VERIFIED, random_state),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from handful.backbones import OnnxBackbone
-from handful.core import ImageError, ProjectError, UInt8
+from handful.core import ImageError, ProjectError, UInt8, stream
 from handful.embeddings import VectorStore, embed
 from handful.images import Preprocess, decode, may_pass, white_level
 from handful.jobs.backbone import BackboneChoice
@@ -117,8 +117,10 @@ def open_workspace(
         yield workspace
 
 
-def readable(images: Iterable[Image], preprocess: Preprocess, n: int) -> UInt8:
-    """Return the pixels of the first ``n`` images whose files can still be read.
+def some_pixels(
+    images: Sequence[Image], preprocess: Preprocess, n: int, random_state: int
+) -> UInt8:
+    """Return the pixels of ``n`` images drawn from those whose files can still be read, or of all.
 
     Raises
     ------
@@ -127,9 +129,9 @@ def readable(images: Iterable[Image], preprocess: Preprocess, n: int) -> UInt8:
     """
     found: list[UInt8] = []
     failed: ImageError | None = None
-    for image in images:
+    for row in stream(random_state, "verify").permutation(len(images)):
         try:
-            found.append(decode(image.path, preprocess))
+            found.append(decode(images[row].path, preprocess))
         except ImageError as error:
             failed = error
         if len(found) == n:

@@ -10,7 +10,7 @@ from handful.core import Array, Bool
 from handful.jobs.labelling.ledger import Ledger
 from handful.jobs.labelling.pool import Pool
 from handful.jobs.labelling.training import Model
-from handful.measure import Consensus, annotator_agreement, dawid_skene, wilson_interval
+from handful.measure import Consensus, annotator_agreement, dawid_skene, wilson_of_share
 
 _MOST, _FEWEST_SHARED = 200, 20
 
@@ -49,17 +49,13 @@ def together(ledger: Ledger) -> dict[str, Any] | None:
         "n": n,
         "annotators": [
             {"name": name, "n": int(number), "accuracy": _known(right),
-             "interval": None if np.isnan(right) else _interval(right, int(shared))}
+             "interval": None if np.isnan(right) else
+             [_known(side) for side in wilson_of_share(right, int(shared))]}
             for name, number, right, shared in zip(
                 people, numbers, accuracy, (votes >= 0).sum(axis=0), strict=True
             )
         ],
     }  # fmt: skip
-
-
-def _interval(share: float, n: int) -> list[float]:
-    """Return Wilson's interval of a share of the images that others answered too."""
-    return [round(side, 4) for side in wilson_interval(share * n, n)]
 
 
 def _known(value: float) -> float | None:

@@ -350,13 +350,13 @@ class Labelling:
             try:
                 with threadpool_limits(1, user_api="blas"):  # its helpers would not give way
                     self._train(pool)
-            except HandfulError as error:
-                self._gathering.message = str(error)
-                self._trained_at = (self.ledger.changes, len(pool), time.monotonic())
             except Exception as error:
                 if self._is_stopping.is_set() and isinstance(error, sqlite3.ProgrammingError):
                     return  # the project was closed under the last training
-                _LOG.exception("The page's model could not be trained; more labels try again.")
+                if isinstance(error, HandfulError):
+                    self._gathering.message = str(error)
+                else:
+                    _LOG.exception("The page's model could not be trained; more labels try again.")
                 self._trained_at = (self.ledger.changes, len(pool), time.monotonic())
 
     def _is_due(self, pool: Pool) -> bool:
